@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every parameter of the package, declared once.
+
+``RegistrationConfig`` is one alignment of two clouds (its defaults are the paper's),
+``OdometryConfig`` a whole LiDAR odometry, ``NodeConfig`` the odometry with its inputs, frames and
+outputs: what the node and the offline runner read from YAML.
+"""
+
+from dataclasses import dataclass, field
+
+from dcreg_ros.parameters import parameter, validate
+
+
+class _Section:
+    """A group of parameters that checks itself when it is made."""
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+@dataclass(frozen=True)
+class RegistrationConfig(_Section):
+    """How a cloud is aligned to a target, and when a direction counts as weak."""
+
+    association: str = parameter(
+        'query_plane', choices=('query_plane', 'map_plane'),
+        doc='Where the plane of a match comes from: fitted to the 5 nearest target points of each '
+            'query (the paper), or held by the nearest voxel of a map.')
+    mitigation: str = parameter(
+        'dcreg', choices=('none', 'dcreg'), live=True,
+        doc='How a step is solved where directions are weak.')
+    condition_threshold: float = parameter(
+        10.0, low=1.0, high=1e6, live=True,
+        doc='Largest over own Schur eigenvalue above which a direction is weak (paper, sec. IV).')
+    kappa_target: float = parameter(
+        10.0, low=1.0, high=1e6, live=True,
+        doc='Condition number that the preconditioner gives a weak block (paper, sec. VI).')
+    search_radius: float = parameter(
+        1.0, low=1e-3, high=100.0, unit='m',
+        doc='Largest distance to the fifth neighbour (query_plane) or to the voxel (map_plane).')
+    plane_tolerance: float = parameter(
+        0.2, low=1e-4, high=10.0, unit='m',
+        doc='Largest distance of any of the five neighbours to the plane fitted to them.')
+    max_iterations: int = parameter(
+        30, low=1, high=1000, doc='Iterations after which a registration stops unconverged.')
+    rotation_tolerance: float = parameter(
+        1e-5, low=0.0, high=1.0, unit='rad',
+        doc='A step turning less than this, and moving less than translation_tolerance, ends it.')
+    translation_tolerance: float = parameter(
+        1e-3, low=0.0, high=10.0, unit='m', doc='See rotation_tolerance.')
+    solver_tolerance: float = parameter(
+        1e-6, low=0.0, high=1.0,
+        doc='Residual, relative to max(1, |gradient|), that ends the conjugate gradients.')
+    solver_max_iterations: int = parameter(
+        10, low=1, high=100, doc='Most conjugate-gradient iterations for one step.')
+    min_sigma: float = parameter(
+        1e-4, low=1e-9, high=1.0, unit='m, rad',
+        doc='Least standard deviation reported for any direction.')
+    max_sigma: float = parameter(
+        1e3, low=1e-2, high=1e6, unit='m, rad',
+        doc='Largest standard deviation reported for any direction; finite, so that filters '
+            'downstream survive it.')
+
+
+@dataclass(frozen=True)
+class PreprocessConfig(_Section):
+    """Which points of a scan are used, and where each was when it was measured."""
+
+    min_range: float = parameter(
+        0.5, low=0.0, high=100.0, unit='m', doc='Points nearer than this are dropped.')
+    max_range: float = parameter(
+        100.0, low=0.1, high=1000.0, unit='m', doc='Points farther than this are dropped.')
+    deskew: bool = parameter(
+        True, doc='Undo the motion within a scan where points carry times.')
+    voxel_size: float = parameter(
+        0.5, low=0.01, high=10.0, unit='m',
+        doc='Edge of the cells that keep one point each for registration.')
+
+
+@dataclass(frozen=True)
+class MapConfig(_Section):
+    """The local map of voxels with planes."""
+
+    voxel_size: float = parameter(
+        0.5, low=0.01, high=10.0, unit='m', doc='Edge of a voxel of the local map.')
+    radius: float = parameter(
+        100.0, low=1.0, high=1000.0, unit='m', doc='Voxels farther from the sensor are forgotten.')
+
+
+@dataclass(frozen=True)
+class OdometryConfig(_Section):
+    """A LiDAR odometry."""
+
+    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
+    registration: RegistrationConfig = field(
+        default_factory=lambda: RegistrationConfig(association='map_plane'))
+    map: MapConfig = field(default_factory=MapConfig)
+
+
+@dataclass(frozen=True)
+class InputConfig(_Section):
+    """How the fields of a PointCloud2 or a file become points, times and a stamp."""
+
+    time_field: str = parameter(
+        '', doc='Name of the per-point time field; empty: t, time, timestamp, time_stamp, '
+                'offset_time or ts, whichever is there.')
+    time_unit: str = parameter(
+        'auto', choices=('auto', 's', 'ms', 'us', 'ns'),
+        doc='Unit of the per-point times; auto: from the type and the span of a scan.')
+    stale_after: float = parameter(
+        3.0, low=0.1, high=3600.0, unit='s', live=True,
+        doc='Silence on the input after which the diagnostics warn.')
+
+
+@dataclass(frozen=True)
+class FramesConfig(_Section):
+    """Names of frames, and who publishes the transform (REP-105)."""
+
+    odom_frame: str = parameter('odom', doc='Frame the odometry is expressed in.')
+    base_frame: str = parameter(
+        '', doc='Frame whose pose is published; needs the static transform to the LiDAR from TF. '
+                'Empty: the frame of the point cloud itself.')
+    publish_tf: bool = parameter(
+        False, doc='Whether to broadcast odom_frame -> base_frame (or the LiDAR frame) on /tf.')
+
+
+@dataclass(frozen=True)
+class PublishConfig(_Section):
+    """What the node publishes beside the odometry."""
+
+    diagnostics_period: float = parameter(
+        1.0, low=0.05, high=60.0, unit='s', doc='Time between two messages on /diagnostics.')
+    map_period: float = parameter(
+        1.0, low=0.05, high=60.0, unit='s',
+        doc='Least time between two local maps, published only while somebody listens.')
+
+
+@dataclass(frozen=True)
+class NodeConfig(OdometryConfig):
+    """The odometry with its inputs, frames and outputs."""
+
+    input: InputConfig = field(default_factory=InputConfig)
+    frames: FramesConfig = field(default_factory=FramesConfig)
+    publish: PublishConfig = field(default_factory=PublishConfig)

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a Hessian to a report: detect the weak directions, name them, build the preconditioner."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike
+
+from dcreg_ros.degeneracy.characterize import match_axes
+from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian
+from dcreg_ros.degeneracy.schur import ZERO, schur_modes
+
+
+def analyze_degeneracy(
+    hessian: ArrayLike, condition_threshold: float = 10.0, kappa_target: float = 10.0
+) -> DegeneracyReport:
+    """Find the directions that a registration does not constrain, and name them.
+
+    Parameters
+    ----------
+    hessian : (6, 6) array
+        ``J^T J``, rotation [rad] before translation [m], body frame; symmetric.
+    condition_threshold : float
+        A direction is weak where the largest eigenvalue of its Schur complement is more than this
+        many times its own.
+    kappa_target : float
+        Condition number to which the preconditioner clamps weak directions.
+
+    Returns
+    -------
+    DegeneracyReport
+        In the order roll, pitch, yaw, x, y, z.
+
+    Raises
+    ------
+    ValueError
+        If `hessian` is not 6x6, finite and symmetric, or a threshold is below 1.
+
+    References
+    ----------
+    DCReg, arXiv 2509.06285, sections IV (detection), V (characterisation), VI (preconditioner).
+    """
+    checked = check_hessian(hessian)
+    for name, value in (('condition_threshold', condition_threshold),
+                        ('kappa_target', kappa_target)):
+        if not np.isfinite(value) or value < 1.0:
+            raise ValueError(f'{name} = {value} should be a finite number of at least 1')
+    return report_of(checked, float(condition_threshold), float(kappa_target))
+
+
+def report_of(hessian: np.ndarray, threshold: float, kappa: float) -> DegeneracyReport:
+    """Build the report of a Hessian already known to be valid; see :func:`analyze_degeneracy`."""
+    values, modes, conditions, mask, angles, full, preconditioner = _analyze(
+        hessian, threshold, kappa)
+    return DegeneracyReport(
+        mask=mask,
+        eigenvalues=values,
+        conditions=conditions,
+        condition_rotation=float(conditions[:3].max()),
+        condition_translation=float(conditions[3:].max()),
+        condition_full=full,
+        directions=modes,
+        contributions=modes**2,
+        angles=angles,
+        preconditioner=preconditioner,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _analyze(hessian, threshold, kappa):
+    """Everything of a report as plain arrays; blocks one after the other."""
+    values, modes = np.empty(6), np.empty((6, 3))
+    conditions, angles = np.empty(6), np.empty(6)
+    preconditioner = np.zeros((6, 6))
+    for start in (0, 3):
+        block_values, vectors = schur_modes(hessian, start)
+        matched, rows = match_axes(block_values, vectors)
+        largest = block_values[2]
+        for axis in range(3):
+            i = start + axis
+            values[i] = matched[axis]
+            modes[i] = rows[axis]
+            conditions[i] = largest / matched[axis] if matched[axis] > 0.0 else np.inf
+            angles[i] = np.arccos(min(1.0, rows[axis, axis]))
+            # A block without any information is left out: its step stays zero.
+            if largest > 0.0:
+                kept = matched[axis] if conditions[i] <= threshold else largest / kappa
+                preconditioner[start:start + 3, start:start + 3] += (
+                    np.outer(rows[axis], rows[axis]) / kept)
+    spectrum = np.linalg.eigvalsh(hessian)
+    singular = spectrum[0] <= ZERO * spectrum[5]
+    full = np.inf if singular else spectrum[5] / spectrum[0]
+    return values, modes, conditions, conditions > threshold, angles, full, preconditioner

@@ -1,0 +1,185 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""LiDAR odometry: the method from scan to pose, top to bottom."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dcreg_ros.config import OdometryConfig
+from dcreg_ros.geometry.se3 import adjoint, apply, check_transform, inverse
+from dcreg_ros.odometry.frame import Frame
+from dcreg_ros.odometry.motion import MotionModel
+from dcreg_ros.odometry.preprocess import undistort
+from dcreg_ros.odometry.selection import one_per_cell
+from dcreg_ros.registration.covariance import bounded, to_ros_order
+from dcreg_ros.registration.points import as_points
+from dcreg_ros.registration.register import register
+from dcreg_ros.registration.result import RegistrationResult
+from dcreg_ros.registration.voxel_map import VoxelMap
+
+MAP_POINTS_PER_EDGE = 4
+"""Points kept for the map along the edge of one of its voxels: enough for a plane of 16 points."""
+
+
+@dataclass(frozen=True)
+class _Scan:
+    surface: NDArray[np.float64]
+    keypoints: NDArray[np.float64]
+    num_points: int
+
+
+class LidarOdometry:
+    """Pose of a LiDAR from its scans, one after the other.
+
+    Parameters
+    ----------
+    config : OdometryConfig, optional
+        Defaults serve a spinning LiDAR on a robot.
+    """
+
+    def __init__(self, config: OdometryConfig | None = None) -> None:
+        self.config = OdometryConfig() if config is None else config
+        if self.config.registration.association != 'map_plane':
+            raise ValueError(
+                'registration.association should be "map_plane" in odometry: the local map '
+                f'holds planes, not points; it is {self.config.registration.association!r}')
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget map and motion; the next scan is the first."""
+        self._motion = MotionModel()
+        self._map = VoxelMap(self.config.map.voxel_size, self.config.map.radius)
+        self._covariance = np.eye(6) * self.config.registration.min_sigma**2
+
+    def reconfigure(self, config: OdometryConfig) -> None:
+        """Go on with other values of the live parameters; the map stays as it is."""
+        self.config = config
+
+    def process(
+        self,
+        points: ArrayLike,
+        times: ArrayLike | None = None,
+        stamp: float = 0.0,
+        prior: ArrayLike | None = None,
+    ) -> Frame:
+        """Take one scan and return the pose at its stamp.
+
+        Parameters
+        ----------
+        points : (N, 3) array
+            LiDAR frame, each at its own time [m]; points that are not finite are left out together
+            with their times.
+        times : (N,) array, optional
+            Seconds relative to `stamp`, of either sign.
+        stamp : float
+            Time of the pose [s]. Where it does not advance, the scans are taken as evenly spaced.
+        prior : (4, 4) array, optional
+            Predicted ``T_odom_lidar`` from wheels, IMU or any other odometry; instead of constant
+            velocity.
+
+        Returns
+        -------
+        Frame
+
+        Raises
+        ------
+        ValueError
+            If an array has the wrong shape or type, the stamp is not finite, or the prior is not
+            a rigid transform.
+        """
+        began = time.perf_counter()
+        cloud, offsets = _check_scan(points, times, stamp)
+        guess = None if prior is None else check_transform(prior, 'prior')
+        predicted, twist = self._motion.predict(stamp, guess)
+        scan = self._preprocess(cloud, offsets, twist)
+        prepared = time.perf_counter()
+        match = self._register(scan, predicted)
+        registered = time.perf_counter()
+        tracking = match is None or not match.failure_reason
+        pose = predicted if match is None or not tracking else match.transform
+        if tracking and len(scan.surface):
+            self._map.insert(apply(pose, scan.surface), pose[:3, 3])
+        mapped = time.perf_counter()
+        timings = {
+            'preprocess': prepared - began,
+            'register': registered - prepared,
+            'map': mapped - registered,
+            'total': mapped - began,
+        }
+        return self._finish(stamp, pose, match, scan, timings)
+
+    def _preprocess(
+        self, points: NDArray[np.float64], times: NDArray[np.float64] | None,
+        twist: NDArray[np.float64],
+    ) -> _Scan:
+        config = self.config.preprocess
+        usable = undistort(
+            points, times if config.deskew else None, twist, config.min_range, config.max_range)
+        surface = one_per_cell(usable, self.config.map.voxel_size / MAP_POINTS_PER_EDGE)
+        return _Scan(surface, one_per_cell(surface, config.voxel_size), len(usable))
+
+    def _register(
+        self, scan: _Scan, predicted: NDArray[np.float64]
+    ) -> RegistrationResult | None:
+        if self._motion.pose is None:
+            return None
+        return register(scan.keypoints, self._map, predicted, self.config.registration)
+
+    def _finish(
+        self, stamp: float, pose: NDArray[np.float64], match: RegistrationResult | None,
+        scan: _Scan, timings: dict[str, float],
+    ) -> Frame:
+        config = self.config.registration
+        previous = self._motion.pose
+        elapsed = self._motion.elapsed(stamp)
+        if match is None or previous is None:
+            status, reason = 'first', ''
+            twist_covariance = np.eye(6) * config.max_sigma**2
+        else:
+            status, reason = ('coasting' if match.failure_reason else 'tracking'), \
+                match.failure_reason
+            # The error so far, seen from the new pose, plus that of this registration.
+            moved = adjoint(inverse(pose) @ previous)
+            self._covariance = bounded(
+                moved @ self._covariance @ moved.T + match.covariance,
+                config.min_sigma, config.max_sigma)
+            twist_covariance = to_ros_order(match.covariance, np.eye(3)) / elapsed**2
+        if len(scan.surface) or previous is not None:
+            self._motion.correct(stamp, pose)
+        twist = self._motion.twist
+        return Frame(
+            stamp=stamp,
+            pose=pose.copy(),
+            covariance=to_ros_order(self._covariance, pose[:3, :3]),
+            twist=np.concatenate([twist[3:], twist[:3]]),
+            twist_covariance=bounded(twist_covariance, config.min_sigma, config.max_sigma),
+            registration=match,
+            degeneracy=None if match is None else match.degeneracy,
+            status=status,
+            reason=reason,
+            num_points=scan.num_points,
+            num_keypoints=len(scan.keypoints),
+            timings=timings,
+        )
+
+    def map_points(self) -> NDArray[np.float32]:
+        """Means of the voxels of the local map (M, 3), odom frame [m]."""
+        return self._map.means().astype(np.float32)
+
+
+def _check_scan(
+    points: ArrayLike, times: ArrayLike | None, stamp: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    cloud = as_points(points, 'points')
+    if not np.isfinite(stamp):
+        raise ValueError(f'stamp = {stamp} should be a finite number of seconds')
+    if times is None:
+        return cloud, None
+    offsets = np.ascontiguousarray(times, dtype=np.float64)
+    if offsets.shape != (len(cloud),):
+        raise ValueError(
+            f'times should have shape ({len(cloud)},), one for each point, not {offsets.shape}')
+    return cloud, offsets

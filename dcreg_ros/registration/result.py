@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What one registration returns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcreg_ros.degeneracy.report import DegeneracyReport
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One iteration, as it was before its step was taken.
+
+    Attributes
+    ----------
+    num_matches : int
+        Matches with a positive weight.
+    rmse : float
+        Root mean square of the point-to-plane distances [m].
+    degeneracy : DegeneracyReport
+        Of this iteration's Hessian.
+    delta : (6,) float array
+        The step taken, rotation [rad] before translation [m], body frame.
+    """
+
+    num_matches: int
+    rmse: float
+    degeneracy: DegeneracyReport
+    delta: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RegistrationResult:
+    """An alignment of a source cloud to a target.
+
+    Attributes
+    ----------
+    transform : (4, 4) float array
+        ``T_target_source`` [m]; the initial guess where nothing could be matched.
+    converged : bool
+        Whether the step fell below the tolerances.
+    iterations : int
+        Iterations done.
+    rmse : float
+        Root mean square point-to-plane distance of the last iteration [m], ``inf`` without matches.
+    fitness : float
+        Matches over source points, 0 to 1.
+    num_matches : int
+        Matches of the last iteration.
+    failure_reason : str
+        Empty, or why there is no usable transform.
+    hessian : (6, 6) float array
+        Of the last iteration, rotation before translation, body frame; zeros where it failed.
+    covariance : (6, 6) float array
+        Of ``[rotation, translation]`` in the body frame [rad^2, m^2].
+    degeneracy : DegeneracyReport or None
+        Of `hessian`; None where the registration failed before there was one.
+    history : tuple of Iteration
+        One entry per iteration.
+    """
+
+    transform: NDArray[np.float64]
+    converged: bool
+    iterations: int
+    rmse: float
+    fitness: float
+    num_matches: int
+    failure_reason: str
+    hessian: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    degeneracy: DegeneracyReport | None
+    history: tuple[Iteration, ...]

@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A hash table from voxel cells to rows: open addressing, linear probing, no tombstones."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+EMPTY = np.int64(-1)
+CELL_BITS = 21
+CELL_LIMIT = 1 << (CELL_BITS - 1)
+"""Cells run from -CELL_LIMIT to CELL_LIMIT - 1 along each axis: 500 km at 0.5 m."""
+_MASK = (1 << CELL_BITS) - 1
+
+
+def make_table(least: int) -> NDArray[np.int64]:
+    """Empty table (S, 2) of keys and rows, S a power of two not below `least`."""
+    size = 1 << (max(least, 16) - 1).bit_length()
+    return np.full((size, 2), EMPTY, np.int64)
+
+
+@njit(cache=True, nogil=True, inline='always')
+def pack(i, j, k):
+    """Key of a cell; cells beyond the limit are folded back, never out of bounds."""
+    return (
+        (((i + CELL_LIMIT) & _MASK) << (2 * CELL_BITS))
+        | (((j + CELL_LIMIT) & _MASK) << CELL_BITS)
+        | ((k + CELL_LIMIT) & _MASK)
+    )
+
+
+@njit(cache=True, nogil=True)
+def unpack(key):
+    """Cell (i, j, k) of a key."""
+    return (
+        ((key >> (2 * CELL_BITS)) & _MASK) - CELL_LIMIT,
+        ((key >> CELL_BITS) & _MASK) - CELL_LIMIT,
+        (key & _MASK) - CELL_LIMIT,
+    )
+
+
+@njit(cache=True, nogil=True, inline='always')
+def home_slot(key, mask):
+    """Slot where the search for a key begins (finaliser of splitmix64)."""
+    h = np.uint64(key)
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.int64((h ^ (h >> np.uint64(31))) & np.uint64(mask))
+
+
+@njit(cache=True, nogil=True)
+def find(table, key):
+    """Row of a key, or -1."""
+    mask = table.shape[0] - 1
+    slot = home_slot(key, mask)
+    while table[slot, 0] != key:
+        if table[slot, 0] == EMPTY:
+            return -1
+        slot = (slot + 1) & mask
+    return table[slot, 1]
+
+
+@njit(cache=True, nogil=True)
+def insert_key(table, key, row):
+    """Enter a key that is not in the table yet; the table must have room."""
+    mask = table.shape[0] - 1
+    slot = home_slot(key, mask)
+    while table[slot, 0] != EMPTY:
+        slot = (slot + 1) & mask
+    table[slot, 0], table[slot, 1] = key, row
+
+
+@njit(cache=True, nogil=True)
+def remove_key(table, key):
+    """Take out a key that is in the table, moving back those that had to step over it."""
+    mask = table.shape[0] - 1
+    slot = home_slot(key, mask)
+    while table[slot, 0] != key:
+        slot = (slot + 1) & mask
+    gap = slot
+    while True:
+        slot = (slot + 1) & mask
+        if table[slot, 0] == EMPTY:
+            break
+        home = home_slot(table[slot, 0], mask)
+        if ((slot - home) & mask) >= ((slot - gap) & mask):
+            table[gap, 0], table[gap, 1] = table[slot, 0], table[slot, 1]
+            gap = slot
+    table[gap, 0] = table[gap, 1] = EMPTY
