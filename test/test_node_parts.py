@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of the node that need no graph: the worker's thread, and TF (with a stand-in for it)."""
+
+import sys
+import threading
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from geometry_msgs.msg import TransformStamped  # noqa: E402
+from nav_msgs.msg import Odometry  # noqa: E402
+
+from dcreg_ros.config import FramesConfig  # noqa: E402
+from dcreg_ros.ros.transforms import Transforms  # noqa: E402
+from dcreg_ros.ros.worker import NewestOnlyWorker  # noqa: E402
+
+
+class Bench:
+    """A worker whose work waits for permission."""
+
+    def __init__(self):
+        self.done, self.failures = [], []
+        self.permission = threading.Semaphore(0)
+        self.begun = threading.Semaphore(0)
+        self.worker = NewestOnlyWorker(self._work, lambda job, e: self.failures.append((job, e)))
+
+    def _work(self, job):
+        self.begun.release()
+        assert self.permission.acquire(timeout=10.0)
+        if job < 0:
+            raise KeyError(job)
+        self.done.append(job)
+
+    def finish(self):
+        self.permission.release(100)
+        self.begun.acquire(timeout=10.0)
+        self.worker.stop()
+
+
+def test_the_newest_job_wins_and_the_others_are_reported_dropped():
+    bench = Bench()
+    assert bench.worker.put(1) is False
+    assert bench.begun.acquire(timeout=10.0)
+    assert [bench.worker.put(job) for job in (2, 3, 4)] == [False, True, True]
+    bench.finish()
+    assert bench.done == [1, 4]
+
+
+def test_a_job_that_fails_does_not_end_the_thread():
+    bench = Bench()
+    bench.worker.put(-1)
+    assert bench.begun.acquire(timeout=10.0)
+    bench.worker.put(5)
+    bench.finish()
+    assert bench.done == [5]
+    (job, error), = bench.failures
+    assert job == -1 and isinstance(error, KeyError)
+
+
+class Buffer:
+    def __init__(self):
+        self.known = FakeTf.known
+
+    def can_transform(self, target, source, _):
+        return (target, source) in self.known
+
+    def lookup_transform(self, target, source, _):
+        return self.known[target, source]
+
+
+class Listener:
+    def __init__(self, buffer, node):
+        FakeTf.listening += 1
+
+    def unregister(self):
+        FakeTf.listening -= 1
+
+
+class FakeTf:
+    """As much of tf2_ros as the node uses."""
+
+    known, sent, listening = {}, [], 0
+
+
+@pytest.fixture
+def tf(monkeypatch):
+    module = ModuleType('tf2_ros')
+    module.Buffer, module.TransformListener = Buffer, Listener
+    module.TransformBroadcaster = lambda node: SimpleNamespace(sendTransform=FakeTf.sent.append)
+    monkeypatch.setitem(sys.modules, 'tf2_ros', module)
+    FakeTf.known, FakeTf.sent, FakeTf.listening = {}, [], 0
+    return FakeTf
+
+
+def test_without_base_frame_the_lidar_itself_is_published():
+    transforms = Transforms(None, FramesConfig())
+    assert transforms.ready('lidar')
+    assert transforms.base_lidar('lidar') is None
+    assert transforms.child_frame('lidar') == 'lidar'
+
+
+def test_the_extrinsic_is_waited_for_and_looked_up_once(tf):
+    transforms = Transforms(None, FramesConfig(base_frame='base_link'))
+    assert tf.listening == 1
+    assert not transforms.ready('lidar')
+    found = TransformStamped()
+    found.transform.translation.z = 1.5
+    found.transform.rotation.z = found.transform.rotation.w = np.sqrt(0.5)
+    tf.known['base_link', 'lidar'] = found
+    assert transforms.ready('lidar')
+    assert tf.listening == 0
+    expected = [[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 1.5], [0, 0, 0, 1]]
+    np.testing.assert_allclose(transforms.base_lidar('lidar'), expected, atol=1e-12)
+    assert transforms.child_frame('lidar') == 'base_link'
+    tf.known.clear()
+    assert transforms.ready('lidar')
+    assert not transforms.ready('another_lidar')
+    assert tf.listening == 1
+
+
+def test_a_cloud_in_the_base_frame_needs_no_transform(tf):
+    transforms = Transforms(None, FramesConfig(base_frame='base_link'))
+    assert transforms.ready('base_link')
+    assert transforms.base_lidar('base_link') is None
+
+
+def test_broadcast_is_the_pose_of_the_odometry(tf):
+    message = Odometry(child_frame_id='lidar')
+    message.header.frame_id, message.header.stamp.sec = 'odom', 7
+    message.pose.pose.position.x = 2.0
+    message.pose.pose.orientation.w = 1.0
+    Transforms(None, FramesConfig(publish_tf=True)).broadcast(message)
+    (sent,) = tf.sent
+    assert (sent.header, sent.child_frame_id) == (message.header, 'lidar')
+    assert sent.transform.translation.x == 2.0
+    assert sent.transform.rotation.w == 1.0
+
+
+def test_nothing_is_broadcast_unless_asked_for(tf):
+    Transforms(None, FramesConfig()).broadcast(Odometry())
+    assert not tf.sent
+
+
+def test_missing_tf2_names_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tf2_ros', None)
+    monkeypatch.setenv('ROS_DISTRO', 'humble')
+    with pytest.raises(RuntimeError, match='ros-humble-tf2-ros-py'):
+        Transforms(None, FramesConfig(base_frame='base_link'))

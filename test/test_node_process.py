@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node as a process: how it starts, refuses to, and ends."""
+
+import signal
+import time
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+import rclpy.qos  # noqa: E402
+from live_graph import FIRST_START, Graph, running_node, start, stop  # noqa: E402
+from sensor_msgs.msg import PointCloud2  # noqa: E402
+
+pytestmark = pytest.mark.ros
+
+
+def wait_for_line(process, log, text):
+    end = time.monotonic() + FIRST_START
+    while text not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < end, f'no {text!r} in the log'
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_node_cleanly(tmp_path, number):
+    with running_node(tmp_path) as (process, log):
+        wait_for_line(process, log, 'waiting for scans on /points')
+        code, _ = stop(process, number)
+        assert code == 0
+        assert 'Traceback' not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ('argument', 'words'),
+    [
+        ('registration.condition_threshold:=abc', 'should be of type float'),
+        ('registration.condition_threshold:=0.5', 'outside [1, 1e+06]'),
+        ('registration.condition_treshold:=10.0', "mean 'registration.condition_threshold'"),
+        ('registration.mitigation:=magic', 'is not one of none'),
+        ('qos_overrides./points.subscription.reliability:=relieble', 'relieble'),
+    ],
+)
+def test_a_wrong_parameter_is_a_clear_end(argument, words):
+    process = start('node', '--ros-args', '-p', argument)
+    output, _ = process.communicate(timeout=FIRST_START)
+    assert process.returncode == 1
+    assert words in output
+    assert 'Traceback' not in output
+
+
+@pytest.mark.parametrize('argument', ['frames.base_frame:=base_link', 'frames.publish_tf:=true'])
+def test_tf_without_tf2_names_the_package_to_install(argument):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('ROS_DISTRO', 'jazzy')
+        try:
+            import tf2_ros  # noqa: F401
+        except ImportError:
+            pass
+        else:
+            pytest.skip('tf2_ros is installed')
+        process = start('node', '--ros-args', '-p', argument)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert 'apt install ros-jazzy-tf2-ros-py' in output
+    assert argument.split(':=')[0] in output
+
+
+def test_a_file_gives_parameters_and_whole_numbers_are_floats(tmp_path):
+    path = tmp_path / 'config.yaml'
+    path.write_text(
+        '/**:\n  ros__parameters:\n    use_sim_time: false\n'
+        '    registration: {condition_threshold: 12}\n    frames: {odom_frame: world}\n'
+        '    qos_overrides: {/points: {subscription: {reliability: reliable}}}\n'
+    )
+    with running_node(tmp_path, '--params-file', path, '-r', 'points:=cloud') as (process, log):
+        wait_for_line(process, log, 'waiting for scans on /cloud')
+
+
+def test_a_publisher_of_another_qos_is_reported(tmp_path):
+    override = 'qos_overrides./points.subscription.reliability:=reliable'
+    with running_node(tmp_path, '-p', override) as (process, log):
+        graph = Graph()
+        try:
+            best_effort = rclpy.qos.qos_profile_sensor_data
+            graph.node.create_publisher(PointCloud2, 'points', best_effort)
+            wait_for_line(process, log, 'offers another RELIABILITY')
+            status = graph.next_status('Input', lambda s: 'qos_overrides' in s.message)
+            assert status.level == b'\x02'
+        finally:
+            graph.close()
