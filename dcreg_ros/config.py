@@ -54,6 +54,9 @@ class RegistrationConfig(_Section):
         doc='Residual, relative to max(1, |gradient|), that ends the conjugate gradients.')
     solver_max_iterations: int = parameter(
         10, low=1, high=100, doc='Most conjugate-gradient iterations for one step.')
+    threads: int = parameter(
+        0, low=0, high=64,
+        doc='Threads that match points; 0 for all cores, up to eight. Never changes the result.')
     min_sigma: float = parameter(
         1e-4, low=1e-9, high=1.0, unit='m, rad',
         doc='Least standard deviation reported for any direction.')

@@ -9,6 +9,8 @@ from dcreg_ros.geometry.se3 import exp_se3, inverse, log_se3
 
 Matrix = NDArray[np.float64]
 
+MIN_STEP = 1e-3
+"""Seconds below which two poses say nothing of a velocity."""
 MAX_EXTRAPOLATION = 1.0
 """Seconds for which a velocity is believed; after a longer gap the LiDAR may as well have stopped."""
 
@@ -27,43 +29,46 @@ class MotionModel:
     def __init__(self) -> None:
         self.pose: Matrix | None = None
         self.twist = np.zeros(6)
-        self._stamp = 0.0
+        self._time = 0.0
         self._period = 0.1
 
-    def elapsed(self, stamp: float) -> float:
-        """Seconds since the last scan; the last period again where stamps do not advance."""
-        step = stamp - self._stamp
+    def elapsed(self, time: float) -> float:
+        """Seconds since the last pose; the last period again where time does not advance."""
+        step = time - self._time
         return step if step > 0.0 else self._period
 
-    def predict(self, stamp: float, prior: Matrix | None) -> tuple[Matrix, Matrix]:
-        """Predict the pose at `stamp` and the twist of the sweep that starts there.
+    def predict(self, time: float, offset: float, prior: Matrix | None) -> tuple[Matrix, Matrix]:
+        """Predict the pose at `time` and the twist around it.
 
         Parameters
         ----------
-        stamp : float
-            Time of the new scan [s].
+        time : float
+            When the pose is wanted [s].
+        offset : float
+            `time` relative to that of the prior [s].
         prior : (4, 4) array or None
-            Predicted ``T_odom_lidar`` from elsewhere; taken as it is.
+            ``T_odom_lidar`` predicted elsewhere; taken as it is.
 
         Returns
         -------
         pose : (4, 4) float array
-            ``T_odom_lidar``.
+            ``T_odom_lidar`` at `time`.
         twist : (6,) float array
             In the LiDAR frame [rad/s, m/s].
         """
         if self.pose is None:
             return (np.eye(4) if prior is None else prior), self.twist
-        step = self.elapsed(stamp)
+        step = self.elapsed(time)
         if prior is not None:
-            return prior, log_se3(inverse(self.pose) @ prior) / step
+            twist = log_se3(inverse(self.pose) @ prior) / max(step - offset, MIN_STEP)
+            return prior @ exp_se3(twist * offset), twist
         return self.pose @ exp_se3(self.twist * min(step, MAX_EXTRAPOLATION)), self.twist
 
-    def correct(self, stamp: float, pose: Matrix) -> None:
-        """Take the pose found at `stamp`."""
+    def correct(self, time: float, pose: Matrix) -> None:
+        """Take the pose found at `time`."""
         if self.pose is not None:
-            step = self.elapsed(stamp)
+            step = self.elapsed(time)
             self.twist = log_se3(inverse(self.pose) @ pose) / step
             self._period = min(step, MAX_EXTRAPOLATION)
         self.pose = pose
-        self._stamp = stamp
+        self._time = time

@@ -9,25 +9,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import OdometryConfig
-from dcreg_ros.geometry.se3 import adjoint, apply, check_transform, inverse
+from dcreg_ros.geometry.se3 import adjoint, apply, check_transform, exp_se3, inverse
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.odometry.motion import MotionModel
-from dcreg_ros.odometry.preprocess import undistort
-from dcreg_ros.odometry.selection import one_per_cell
+from dcreg_ros.odometry.preprocess import middle_of_sweep, undistort
+from dcreg_ros.voxels.thinning import one_per_cell
 from dcreg_ros.registration.covariance import bounded, to_ros_order
 from dcreg_ros.registration.points import as_points
 from dcreg_ros.registration.register import register
 from dcreg_ros.registration.result import RegistrationResult
-from dcreg_ros.registration.voxel_map import VoxelMap
+from dcreg_ros.voxels.map import CELLS_PER_EDGE, VoxelMap
 
-MAP_POINTS_PER_EDGE = 4
-"""Points kept for the map along the edge of one of its voxels: enough for a plane of 16 points."""
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Scan:
-    surface: NDArray[np.float64]
-    keypoints: NDArray[np.float64]
+    surface: Array
+    keypoints: Array
     num_points: int
 
 
@@ -93,14 +92,15 @@ class LidarOdometry:
         began = time.perf_counter()
         cloud, offsets = _check_scan(points, times, stamp)
         guess = None if prior is None else check_transform(prior, 'prior')
-        predicted, twist = self._motion.predict(stamp, guess)
-        scan = self._preprocess(cloud, offsets, twist)
+        middle = middle_of_sweep(offsets)
+        predicted, twist = self._motion.predict(stamp + middle, middle, guess)
+        scan = self._preprocess(cloud, offsets, middle, twist)
         prepared = time.perf_counter()
         match = self._register(scan, predicted)
         registered = time.perf_counter()
-        tracking = match is None or not match.failure_reason
-        pose = predicted if match is None or not tracking else match.transform
-        if tracking and len(scan.surface):
+        failed = match is not None and bool(match.failure_reason)
+        pose = predicted if match is None or failed else match.transform
+        if not failed:
             self._map.insert(apply(pose, scan.surface), pose[:3, 3])
         mapped = time.perf_counter()
         timings = {
@@ -109,57 +109,53 @@ class LidarOdometry:
             'map': mapped - registered,
             'total': mapped - began,
         }
-        return self._finish(stamp, pose, match, scan, timings)
+        return self._finish(stamp, middle, pose, match, scan, timings)
 
     def _preprocess(
-        self, points: NDArray[np.float64], times: NDArray[np.float64] | None,
-        twist: NDArray[np.float64],
+        self, points: Array, times: Array | None, middle: float, twist: Array
     ) -> _Scan:
         config = self.config.preprocess
         usable = undistort(
-            points, times if config.deskew else None, twist, config.min_range, config.max_range)
-        surface = one_per_cell(usable, self.config.map.voxel_size / MAP_POINTS_PER_EDGE)
+            points, times if config.deskew else None, middle, twist, config.min_range,
+            config.max_range)
+        surface = one_per_cell(usable, self.config.map.voxel_size / CELLS_PER_EDGE)
         return _Scan(surface, one_per_cell(surface, config.voxel_size), len(usable))
 
-    def _register(
-        self, scan: _Scan, predicted: NDArray[np.float64]
-    ) -> RegistrationResult | None:
-        if self._motion.pose is None:
+    def _register(self, scan: _Scan, predicted: Array) -> RegistrationResult | None:
+        if not len(self._map):
             return None
         return register(scan.keypoints, self._map, predicted, self.config.registration)
 
     def _finish(
-        self, stamp: float, pose: NDArray[np.float64], match: RegistrationResult | None,
+        self, stamp: float, middle: float, pose: Array, match: RegistrationResult | None,
         scan: _Scan, timings: dict[str, float],
     ) -> Frame:
+        """Update motion and covariance with the pose in the middle of the sweep."""
         config = self.config.registration
-        previous = self._motion.pose
-        elapsed = self._motion.elapsed(stamp)
-        if match is None or previous is None:
-            status, reason = 'first', ''
-            twist_covariance = np.eye(6) * config.max_sigma**2
-        else:
-            status, reason = ('coasting' if match.failure_reason else 'tracking'), \
-                match.failure_reason
+        elapsed = self._motion.elapsed(stamp + middle)
+        twist_covariance = np.eye(6) * config.max_sigma**2
+        if match is not None and self._motion.pose is not None:
             # The error so far, seen from the new pose, plus that of this registration.
-            moved = adjoint(inverse(pose) @ previous)
+            moved = adjoint(inverse(pose) @ self._motion.pose)
             self._covariance = bounded(
                 moved @ self._covariance @ moved.T + match.covariance,
                 config.min_sigma, config.max_sigma)
             twist_covariance = to_ros_order(match.covariance, np.eye(3)) / elapsed**2
-        if len(scan.surface) or previous is not None:
-            self._motion.correct(stamp, pose)
+        if match is not None or len(self._map):
+            self._motion.correct(stamp + middle, pose)
         twist = self._motion.twist
+        at_stamp = pose @ exp_se3(-middle * twist)
+        reason = 'no points within range yet' if not len(self._map) else ''
         return Frame(
             stamp=stamp,
-            pose=pose.copy(),
-            covariance=to_ros_order(self._covariance, pose[:3, :3]),
+            pose=at_stamp,
+            covariance=to_ros_order(self._covariance, at_stamp[:3, :3]),
             twist=np.concatenate([twist[3:], twist[:3]]),
             twist_covariance=bounded(twist_covariance, config.min_sigma, config.max_sigma),
             registration=match,
             degeneracy=None if match is None else match.degeneracy,
-            status=status,
-            reason=reason,
+            status=_status(match),
+            reason=reason if match is None else match.failure_reason,
             num_points=scan.num_points,
             num_keypoints=len(scan.keypoints),
             timings=timings,
@@ -170,9 +166,15 @@ class LidarOdometry:
         return self._map.means().astype(np.float32)
 
 
+def _status(match: RegistrationResult | None) -> str:
+    if match is None:
+        return 'first'
+    return 'coasting' if match.failure_reason else 'tracking'
+
+
 def _check_scan(
     points: ArrayLike, times: ArrayLike | None, stamp: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+) -> tuple[Array, Array | None]:
     cloud = as_points(points, 'points')
     if not np.isfinite(stamp):
         raise ValueError(f'stamp = {stamp} should be a finite number of seconds')

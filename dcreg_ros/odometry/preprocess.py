@@ -17,11 +17,12 @@ KNOTS = 64
 def undistort(
     points: NDArray[np.float64],
     times: NDArray[np.float64] | None,
+    reference: float,
     twist: NDArray[np.float64],
     min_range: float,
     max_range: float,
 ) -> NDArray[np.float64]:
-    """Keep the usable points of a scan and move each to where it would be seen at time zero.
+    """Keep the usable points of a scan and move each to where it would be seen at one instant.
 
     Parameters
     ----------
@@ -29,6 +30,8 @@ def undistort(
         Each in the LiDAR frame at its own time [m]; may hold NaN or infinities.
     times : (N,) float64 array or None
         Seconds relative to the stamp; None for a scan taken at one instant.
+    reference : float
+        The instant, on the clock of `times` [s].
     twist : (6,) float array
         Motion of the LiDAR, ``[w, v]`` in its own frame [rad/s, m/s].
     min_range, max_range : float
@@ -37,7 +40,7 @@ def undistort(
     Returns
     -------
     (K, 3) float64 array
-        In the LiDAR frame at the stamp. Points whose time is not finite are left out.
+        In the LiDAR frame at `reference`. Points whose time is not finite are left out.
     """
     if times is None or not np.any(twist):
         return _within_range(points, min_range, max_range)
@@ -45,8 +48,28 @@ def undistort(
     if not len(finite):
         return np.empty((0, 3))
     start, end = float(finite.min()), float(finite.max())
-    knots = np.stack([exp_se3(twist * t)[:3] for t in np.linspace(start, end, KNOTS + 1)])
+    knots = _knots(twist, np.linspace(start - reference, end - reference, KNOTS + 1))
     return _undistort(points, times, knots, start, end, min_range, max_range)
+
+
+def middle_of_sweep(times: NDArray[np.float64] | None) -> float:
+    """Middle of the span of per-point times [s]; 0 where there are none.
+
+    A scan is registered as of its middle: there an error of the velocity bends both halves of the
+    deskewed scan in opposite ways, whereas at either end it would shift the pose, and with it the
+    next velocity, in oscillation without end.
+    """
+    finite = times[np.isfinite(times)] if times is not None else np.empty(0)
+    return 0.5 * float(finite.min() + finite.max()) if len(finite) else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _knots(twist, times):
+    """Poses (K, 3, 4) of a LiDAR with constant twist at `times` (K,)."""
+    out = np.empty((times.shape[0], 3, 4))
+    for k in range(times.shape[0]):
+        out[k] = exp_se3(twist * times[k])[:3]
+    return out
 
 
 @njit(cache=True, nogil=True)

@@ -1,20 +1,24 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Association "map plane", what a robot runs: the plane held by the voxel nearest to each query."""
+"""Association "map plane", what a robot runs: the plane of the map cell nearest to each query."""
 
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from dcreg_ros.config import RegistrationConfig
-from dcreg_ros.registration.linearize import CHUNKS, SUMS, NormalEquations, add_match, unpack
-from dcreg_ros.registration.voxel_hash import find, pack
-from dcreg_ros.registration.voxel_map import VoxelMap
+from dcreg_ros.registration.linearize import CHUNKS, NormalEquations, add_match, unpack
+from dcreg_ros.registration.threads import sum_parts
+from dcreg_ros.voxels.map import CELLS_PER_EDGE, MAX_CELLS, VoxelMap
+from dcreg_ros.voxels.nearest import nearest_cells
+from dcreg_ros.voxels.planes import MAX_NEIGHBORS, ensure_plane
 
 MIN_SCALE = 0.03
 """Least scale of the robust loss [m]: below the noise of common sensors nothing is an outlier."""
+KEEP = 0.1
+"""Share of a cell's edge that a query may move before its nearest cell is sought again."""
 
 
 class MapPlaneMatcher:
@@ -30,7 +34,7 @@ class MapPlaneMatcher:
     voxels : VoxelMap
         The target.
     config : RegistrationConfig
-        `search_radius` and `plane_tolerance` are used.
+        `search_radius`, `plane_tolerance` and `threads` are used.
     """
 
     def __init__(
@@ -40,13 +44,18 @@ class MapPlaneMatcher:
         self._map = voxels
         self._radius = config.search_radius
         self._tolerance = config.plane_tolerance
+        self._threads = config.threads
         self._scale = config.search_radius / 3.0
+        self._anchor = np.full((len(source), 3), np.inf)
+        self._plane = np.zeros((len(source), 4))
+        self._usable = np.zeros(len(source), np.bool_)
 
     def linearize(self, transform: NDArray[np.float64]) -> NormalEquations:
         """Match the source at `transform` (4, 4), ``T_target_source``, and sum the equations."""
-        parts = _linearize(
-            transform, self._source, self._map.table, self._map.voxels.plane,
-            self._map.voxel_size, self._radius, self._tolerance, self._scale)
+        parts = sum_parts(
+            _linearize, self._threads, transform, self._source, self._map.table,
+            self._map.voxels, self._map.voxel_size, self._radius, self._tolerance, self._scale,
+            self._anchor, self._plane, self._usable)
         equations = NormalEquations(*unpack(parts))
         if equations.weight > 0.0:
             spread = math.sqrt(equations.error2 / equations.weight)
@@ -54,55 +63,67 @@ class MapPlaneMatcher:
         return equations
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _linearize(transform, source, table, plane, voxel_size, radius, tolerance, scale):
-    """Sums (CHUNKS, SUMS) of all matches."""
-    parts = np.zeros((CHUNKS, SUMS))
+@njit(cache=True, nogil=True)
+def _linearize(
+    transform, source, table, voxels, edge, radius, tolerance, scale, anchor, plane, usable,
+    parts, first, stride,
+):
+    """Fill rows of `parts` (CHUNKS, SUMS); `anchor` to `usable` are kept between iterations."""
     n = source.shape[0]
-    for part in prange(CHUNKS):
-        _linearize_part(
-            transform, source, table, plane, voxel_size, radius, tolerance, scale,
-            n * part // CHUNKS, n * (part + 1) // CHUNKS, parts[part])
-    return parts
+    for part in range(first, CHUNKS, stride):
+        start, end = n * part // CHUNKS, n * (part + 1) // CHUNKS
+        _associate(
+            transform, source, table, voxels, edge, radius, tolerance, anchor, plane, usable,
+            start, end)
+        _sum(transform, source, scale, plane, usable, start, end, parts[part])
 
 
 @njit(cache=True, nogil=True)
-def _linearize_part(
-    transform, source, table, plane, voxel_size, radius, tolerance, scale, start, end, sums
+def _associate(
+    transform, source, table, voxels, edge, radius, tolerance, anchor, plane, usable, start, end
 ):
-    """Add the matches of source rows `start` to `end` to `sums` (SUMS,)."""
-    rotation = transform[:3, :3].copy()
-    reach = min(radius, voxel_size)
-    scale2 = scale * scale
+    """Find the planes (4,) in the map frame for source rows `start` to `end`."""
+    found_d2, found = np.empty(MAX_NEIGHBORS), np.empty(MAX_NEIGHBORS, np.int64)
+    near, matrix, vectors = np.empty((MAX_NEIGHBORS, 3)), np.empty((3, 3)), np.empty((3, 3))
+    one_d2, one, one_xyz = np.empty(1), np.empty(1, np.int64), np.empty((1, 3))
+    keep = (KEEP * edge / CELLS_PER_EDGE) ** 2
+    t = transform
     for i in range(start, end):
         p = source[i]
-        x = rotation[0, 0] * p[0] + rotation[0, 1] * p[1] + rotation[0, 2] * p[2] + transform[0, 3]
-        y = rotation[1, 0] * p[0] + rotation[1, 1] * p[1] + rotation[1, 2] * p[2] + transform[1, 3]
-        z = rotation[2, 0] * p[0] + rotation[2, 1] * p[1] + rotation[2, 2] * p[2] + transform[2, 3]
-        row = _nearest_plane(table, plane, voxel_size, x, y, z, reach, radius * radius)
-        if row < 0:
+        x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]
+        y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]
+        z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]
+        dx, dy, dz = x - anchor[i, 0], y - anchor[i, 1], z - anchor[i, 2]
+        if dx * dx + dy * dy + dz * dz < keep:
             continue
-        q = plane[row]
-        r = q[3] * (x - q[0]) + q[4] * (y - q[1]) + q[5] * (z - q[2])
-        if abs(r) < tolerance:
-            root = scale2 / (scale2 + r * r)
-            add_match(sums, p, rotation, q[3:6], r, root * r, root)
+        anchor[i, 0], anchor[i, 1], anchor[i, 2] = x, y, z
+        usable[i] = False
+        if nearest_cells(table, voxels, edge, x, y, z, radius, one_d2, one, one_xyz) == 0:
+            continue
+        if ensure_plane(
+            table, voxels, edge, one[0], one_xyz[0, 0], one_xyz[0, 1], one_xyz[0, 2], radius,
+            tolerance, found_d2, found, near, matrix, vectors,
+        ):
+            usable[i] = True
+            fit = voxels.plane[one[0] // MAX_CELLS, one[0] % MAX_CELLS]
+            plane[i, 0], plane[i, 1], plane[i, 2] = fit[0], fit[1], fit[2]
+            plane[i, 3] = -(fit[0] * one_xyz[0, 0] + fit[1] * one_xyz[0, 1]
+                            + fit[2] * one_xyz[0, 2] + fit[3])
 
 
 @njit(cache=True, nogil=True)
-def _nearest_plane(table, plane, voxel_size, x, y, z, reach, limit2):
-    """Row of the planar voxel whose mean is nearest to a query, or -1."""
-    best, best_d2 = -1, limit2
-    inverse = 1.0 / voxel_size
-    for i in range(math.floor((x - reach) * inverse), math.floor((x + reach) * inverse) + 1):
-        for j in range(math.floor((y - reach) * inverse), math.floor((y + reach) * inverse) + 1):
-            for k in range(
-                math.floor((z - reach) * inverse), math.floor((z + reach) * inverse) + 1
-            ):
-                row = find(table, pack(i, j, k))
-                if row >= 0 and plane[row, 7] > 0.0:
-                    dx, dy, dz = plane[row, 0] - x, plane[row, 1] - y, plane[row, 2] - z
-                    d2 = dx * dx + dy * dy + dz * dz
-                    if d2 < best_d2:
-                        best, best_d2 = row, d2
-    return best
+def _sum(transform, source, scale, plane, usable, start, end, sums):
+    """Add the matches of source rows `start` to `end` to `sums` (SUMS,)."""
+    rotation = transform[:3, :3].copy()
+    scale2, limit = scale * scale, 3.0 * scale
+    for i in range(start, end):
+        if not usable[i]:
+            continue
+        p, q = source[i], plane[i]
+        r = q[3]
+        for axis in range(3):
+            r += q[axis] * (rotation[axis, 0] * p[0] + rotation[axis, 1] * p[1]
+                            + rotation[axis, 2] * p[2] + transform[axis, 3])
+        if abs(r) < limit:
+            root = scale2 / (scale2 + r * r)
+            add_match(sums, p, rotation, q, r, root * r, root)

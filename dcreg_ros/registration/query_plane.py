@@ -10,13 +10,14 @@ until then: the result is that of searching every time.
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.registration.kdtree import MAX_DEPTH, build_kdtree, nearest
-from dcreg_ros.registration.linearize import CHUNKS, SUMS, NormalEquations, add_match, unpack
+from dcreg_ros.registration.linearize import CHUNKS, NormalEquations, add_match, unpack
 from dcreg_ros.registration.plane import fit_plane
+from dcreg_ros.registration.threads import sum_parts
 
 NEIGHBORS = 5
 WEIGHT_SLOPE = 0.9  # weight s = 1 - 0.9 |r|, |r| in metres (paper's implementation)
@@ -47,6 +48,7 @@ class QueryPlaneMatcher:
         self._source = source
         self._radius = config.search_radius
         self._tolerance = config.plane_tolerance
+        self._threads = config.threads
         n = source.shape[0]
         self._slack = np.full(n, -1.0)
         self._anchor = np.zeros((n, 3))
@@ -56,22 +58,23 @@ class QueryPlaneMatcher:
 
     def linearize(self, transform: NDArray[np.float64]) -> NormalEquations:
         """Match the source at `transform` (4, 4), ``T_target_source``, and sum the equations."""
-        parts = _linearize(
-            transform, self._source, self._tree, self._radius, self._tolerance,
+        parts = sum_parts(
+            _linearize, self._threads, transform, self._source, self._tree, self._radius, self._tolerance,
             self._slack, self._anchor, self._neighbors, self._plane, self._usable)
         return NormalEquations(*unpack(parts))
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _linearize(transform, source, tree, radius, tolerance, slack, anchor, neighbors, plane, usable):
-    """Sums (CHUNKS, SUMS) of all matches; the last five arrays are kept between iterations."""
-    parts = np.zeros((CHUNKS, SUMS))
+@njit(cache=True, nogil=True)
+def _linearize(
+    transform, source, tree, radius, tolerance, slack, anchor, neighbors, plane, usable,
+    parts, first, stride,
+):
+    """Fill rows of `parts` (CHUNKS, SUMS); `slack` to `usable` are kept between iterations."""
     n = source.shape[0]
-    for part in prange(CHUNKS):
+    for part in range(first, CHUNKS, stride):
         _linearize_part(
             transform, source, tree, radius, tolerance, slack, anchor, neighbors, plane, usable,
             n * part // CHUNKS, n * (part + 1) // CHUNKS, parts[part])
-    return parts
 
 
 @njit(cache=True, nogil=True)

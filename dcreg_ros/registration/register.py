@@ -18,7 +18,7 @@ from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.points import finite_points
 from dcreg_ros.registration.query_plane import NEIGHBORS, QueryPlaneMatcher
 from dcreg_ros.registration.result import Iteration, RegistrationResult
-from dcreg_ros.registration.voxel_map import VoxelMap
+from dcreg_ros.voxels.map import VoxelMap
 
 MIN_MATCHES = 10
 """Fewer matches than this cannot tell six unknowns from noise (the paper's implementation)."""

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.registration.voxel_hash import EMPTY, home_slot, pack
+from dcreg_ros.voxels.hashing import EMPTY, home_slot, pack
 
 
 def one_per_cell(points: NDArray[np.float64], cell: float) -> NDArray[np.float64]:
