@@ -77,7 +77,7 @@ class PreprocessConfig(_Section):
     deskew: bool = parameter(
         True, doc='Undo the motion within a scan where points carry times.')
     voxel_size: float = parameter(
-        0.5, low=0.01, high=10.0, unit='m',
+        0.3, low=0.01, high=10.0, unit='m',
         doc='Edge of the cells that keep one point each for registration.')
 
 
@@ -86,7 +86,7 @@ class MapConfig(_Section):
     """The local map of voxels with planes."""
 
     voxel_size: float = parameter(
-        0.5, low=0.01, high=10.0, unit='m', doc='Edge of a voxel of the local map.')
+        0.5, low=0.01, high=10.0, unit='m', doc='Edge of a voxel of the local map; its points are averaged in cells a quarter as wide.')
     radius: float = parameter(
         100.0, low=1.0, high=1000.0, unit='m', doc='Voxels farther from the sensor are forgotten.')
 
@@ -97,7 +97,8 @@ class OdometryConfig(_Section):
 
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     registration: RegistrationConfig = field(
-        default_factory=lambda: RegistrationConfig(association='map_plane'))
+        default_factory=lambda: RegistrationConfig(
+            association='map_plane', rotation_tolerance=1e-4))
     map: MapConfig = field(default_factory=MapConfig)
 
 

@@ -9,8 +9,11 @@ from dcreg_ros.geometry.eigen3 import eigen3
 from dcreg_ros.voxels.map import MAX_CELLS
 from dcreg_ros.voxels.nearest import nearest_cells
 
-MAX_NEIGHBORS = 20
-"""Between the rings of a sparse LiDAR the nearest neighbours are in one line; more reach the next."""
+NEIGHBORS = (8, 12, 20)
+"""How many are tried: between the rings of a sparse LiDAR the nearest are in one line, and only
+more of them reach the next."""
+MAX_NEIGHBORS = NEIGHBORS[-1]
+MIN_NEIGHBORS = 5
 LINE = 0.05
 """Middle over largest eigenvalue below which neighbours are a line and say nothing of a plane."""
 FLAT = 0.1
@@ -35,11 +38,9 @@ def ensure_plane(
         found_count = nearest_cells(
             table, voxels, edge, x, y, z, radius, found_d2, found, near)
         variance = -1.0
-        for k in (6, 10, MAX_NEIGHBORS):
-            if k > found_count and not (k > 6 and found_count > k // 2):
-                break
+        for k in NEIGHBORS:
             variance = _fit(near, min(k, found_count), tolerance, matrix, vectors)
-            if variance >= 0.0:
+            if variance >= 0.0 or k >= found_count:
                 break
         plane = voxels.plane[row, cell]
         if variance >= 0.0:
@@ -59,6 +60,8 @@ def _fit(near, k, tolerance, matrix, vectors):
 
     The normal is left in ``vectors[:, 0]`` and the centroid in ``matrix[:, 1]``.
     """
+    if k < MIN_NEIGHBORS:
+        return -1.0
     cx = cy = cz = 0.0
     for i in range(k):
         cx += near[i, 0]
