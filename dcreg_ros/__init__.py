@@ -10,7 +10,7 @@ from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.odometry.odometry import LidarOdometry
 from dcreg_ros.registration.register import register
 from dcreg_ros.registration.result import Iteration, RegistrationResult
-from dcreg_ros.registration.voxel_map import VoxelMap
+from dcreg_ros.voxels.map import VoxelMap
 from dcreg_ros.warm_up import warm_up
 
 __version__ = '0.1.0'

@@ -73,11 +73,11 @@ def dump_config(config: NodeConfig, comments: bool = True) -> str:
         for depth in range(len(sections)):
             if path[: depth + 1] != sections[: depth + 1]:
                 path = sections[: depth + 1]
-                lines += [''] * comments + [f'{_indent(depth)}{sections[depth]}:']
                 if comments:
-                    lines += _comment(_section_doc(config, path), depth + 1)
+                    lines += ['', *_comment(_section_doc(config, path), depth)]
+                lines.append(f'{_indent(depth)}{sections[depth]}:')
         if comments:
-            lines += _comment(_explain(info), len(sections))
+            lines += _comment(info.doc, len(sections)) + _comment(_facts(info), len(sections))
         lines.append(f'{_indent(len(sections))}{leaf}: {_scalar(value)}')
     return '\n'.join(lines) + '\n'
 
@@ -123,7 +123,7 @@ def _node_parameters(content: Any) -> Iterator[tuple[str, Any]]:
     blocks = dict(_blocks(content, ''))
     named = [name for name in blocks if '*' not in name]
     if not blocks:
-        raise ValueError("no 'ros__parameters' in it; expected a ROS parameter file, '/**:' on top")
+        raise ValueError("no 'ros__parameters'; expected a ROS parameter file, '/**:' on top")
     if len(named) > 1:
         raise ValueError(f'parameters of several nodes ({", ".join(named)}); expected one')
     for name in sorted(blocks, key=named.__contains__):
@@ -160,24 +160,25 @@ def _section_doc(config: NodeConfig, path: list[str]) -> str:
     return (section.__doc__ or '').split('\n')[0]
 
 
-def _explain(info: ParameterInfo) -> str:
-    facts = [_allowed(info).replace('`', '')]
-    if info.unit:
-        facts[0] = f'{facts[0]} {info.unit}'.strip()
-    facts += ['changeable while running'] * info.live
-    return f'{info.doc} [{"; ".join(fact for fact in facts if fact)}]'
+def _facts(info: ParameterInfo) -> str:
+    allowed = f'{_allowed(info)} {info.unit}'.replace('`', '').strip()
+    return f'[{allowed}; live]' if info.live else f'[{allowed}]'
 
 
 def _allowed(info: ParameterInfo) -> str:
     if info.choices:
         return ', '.join(f'`{choice}`' for choice in info.choices)
-    if info.low is not None and info.high is not None:
-        return f'{info.low:g} to {info.high:g}'
-    if info.low is not None:
-        return f'at least {info.low:g}'
-    if info.high is not None:
-        return f'at most {info.high:g}'
+    low, high = _short(info.low), _short(info.high)
+    if low and high:
+        return f'{low} to {high}'
+    if low or high:
+        return f'at least {low}' if low else f'at most {high}'
     return {bool: 'true, false', str: 'text'}.get(type(info.default), 'number')
+
+
+def _short(number: float | None) -> str:
+    """Return 1e6 where Python writes 1e+06."""
+    return '' if number is None else re.sub(r'e([-]?)\+?0*', r'e\1', f'{number:g}')
 
 
 def _comment(text: str, depth: int) -> list[str]:
@@ -194,7 +195,5 @@ def _scalar(value: Any) -> str:
     style = None
     if isinstance(value, str):
         style = "'" if value.isprintable() else '"'
-    text = yaml.safe_dump(
-        value, default_style=style, width=float('inf'), allow_unicode=True
-    )
+    text = yaml.safe_dump(value, default_style=style, width=float('inf'), allow_unicode=True)
     return text.removesuffix('\n').removesuffix('\n...')

@@ -13,14 +13,8 @@ from dcreg_ros.degeneracy.report import AXES, DegeneracyReport
 from dcreg_ros.evaluation.diagnostics_log import read_diagnostics, tabulate, write_diagnostics
 from dcreg_ros.evaluation.plots import COLOURS, plot_run
 from dcreg_ros.evaluation.spans import score_masks, weak_spans
-from dcreg_ros.evaluation.trajectory_error import (
-    Trajectory,
-    align,
-    associate,
-    ate,
-    error_in_axes,
-    rpe,
-)
+from dcreg_ros.evaluation.trajectory import Trajectory, align, associate
+from dcreg_ros.evaluation.trajectory_error import ate, error_in_axes, rpe
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.registration.result import RegistrationResult
 

@@ -43,7 +43,7 @@ def test_every_file_names_its_licence():
     for folder in SOURCES:
         paths += [path for path in (ROOT / folder).rglob('*') if path.is_file()]
     for path in paths:
-        if path.suffix == '.pyc' or path.name == 'py.typed':
+        if '__pycache__' in path.parts or path.name == 'py.typed':
             continue
         head = path.read_text(encoding='utf-8').splitlines()[:6]
         assert any('SPDX-License-Identifier: Apache-2.0' in line for line in head), path

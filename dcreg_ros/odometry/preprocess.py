@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dcreg_ros.geometry.se3 import exp_se3
 
-KNOTS = 64
-"""Poses computed along a sweep; linear in between, which at 3 rad/s is exact to a micrometre."""
+KNOTS = 128
+"""Poses computed along a sweep; linear in between: at 3 rad/s within 0.1 mm at 100 m."""
 
 
 def undistort(

@@ -5,7 +5,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from dcreg_ros.degeneracy.schur import ZERO
+
 Matrix = NDArray[np.float64]
+
+
+MIN_RESIDUAL = 1e-3
+"""Least standard deviation of a residual [m]: a perfect fit is a coincidence, not knowledge."""
 
 
 def registration_covariance(
@@ -28,9 +34,9 @@ def registration_covariance(
         Symmetric, eigenvalues within the squared bounds [rad^2, rad m, m^2].
     """
     values, vectors = np.linalg.eigh(hessian)
-    with np.errstate(divide='ignore', over='ignore'):
-        variances = residual_variance / np.maximum(values, 0.0)
-    variances = np.nan_to_num(variances, nan=max_sigma**2, posinf=max_sigma**2)
+    variance = max(residual_variance, MIN_RESIDUAL**2)
+    least = max(variance / max_sigma**2, ZERO * values[-1])
+    variances = np.where(values > least, variance / np.maximum(values, least), max_sigma**2)
     variances = np.clip(variances, min_sigma**2, max_sigma**2)
     covariance = (vectors * variances) @ vectors.T
     return 0.5 * (covariance + covariance.T)

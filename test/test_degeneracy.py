@@ -1,0 +1,218 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Detection, characterisation and the step, against scipy and scenes with known answers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dcreg_ros
+from dcreg_ros.degeneracy.schur import schur_complements
+
+AXES = ('roll', 'pitch', 'yaw', 'x', 'y', 'z')
+
+
+def hessian_of(points, normals):
+    jacobian = np.c_[np.cross(points, normals), normals]
+    return jacobian.T @ jacobian
+
+
+def random_hessian(seed, exponents=(0.0,) * 6):
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    return (basis * 10.0 ** np.asarray(exponents)) @ basis.T
+
+
+def wall(axis, side, seed, size=5.0, count=400):
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(-size, size, (count, 3))
+    points[:, axis] = side
+    normals = np.zeros((count, 3))
+    normals[:, axis] = -np.sign(side)
+    return points, normals
+
+
+def scene(*walls):
+    parts = [wall(axis, side, seed) for seed, (axis, side) in enumerate(walls)]
+    return hessian_of(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def cylinder_wall(radius=3.0, center=(0.0, 0.0), seed=0, count=2000):
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(0, 2 * np.pi, count)
+    normals = np.c_[np.zeros(count), -np.cos(angle), -np.sin(angle)]
+    points = np.c_[rng.uniform(-10, 10, count), np.zeros((count, 2))] - radius * normals
+    points[:, 1:] += center
+    return points, normals
+
+
+@pytest.mark.parametrize(
+    'walls, weak',
+    [
+        ([(2, -1.0)], ('yaw', 'x', 'y')),
+        ([(2, -1.0), (2, 2.0)], ('yaw', 'x', 'y')),
+        ([(1, -1.2), (1, 1.3), (2, -1.0)], ('x',)),
+        ([(0, -4.0), (0, 4.0), (1, -3.0), (1, 3.0), (2, -1.0), (2, 2.0)], ()),
+    ],
+    ids=['plane', 'two planes', 'corridor', 'box'],
+)
+def test_weak_directions_of_walls(walls, weak):
+    report = dcreg_ros.analyze_degeneracy(scene(*walls))
+    assert report.weak_axes == weak
+    assert np.isinf(report.conditions[report.mask]).all()
+
+
+def test_tunnel_on_its_axis_leaves_x_and_roll():
+    report = dcreg_ros.analyze_degeneracy(hessian_of(*cylinder_wall()))
+    assert report.weak_axes == ('roll', 'x')
+
+
+def test_sphere_around_the_sensor_leaves_all_rotations():
+    rng = np.random.default_rng(0)
+    normals = rng.normal(size=(500, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    report = dcreg_ros.analyze_degeneracy(hessian_of(-4.0 * normals, normals))
+    assert report.weak_axes == ('roll', 'pitch', 'yaw')
+    assert report.eigenvalues[:3] == pytest.approx(np.zeros(3))
+
+
+def test_off_axis_tunnel_hides_the_translation_that_roll_compensates():
+    points, normals = cylinder_wall(radius=3.0, center=(0.0, 0.3), seed=3)
+    report = dcreg_ros.analyze_degeneracy(hessian_of(points, normals))
+    assert report.weak_axes == ('roll', 'x', 'y')
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.floats(-3, 3), min_size=6, max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_schur_complements_are_inverse_blocks_of_the_inverse(seed, exponents):
+    hessian = random_hessian(seed, exponents)
+    rotation, translation = schur_complements(hessian)
+    inverse = np.linalg.inv(hessian)
+    scale = np.abs(hessian).max()
+    assert rotation == pytest.approx(np.linalg.inv(inverse[:3, :3]), abs=1e-8 * scale)
+    assert translation == pytest.approx(np.linalg.inv(inverse[3:, 3:]), abs=1e-8 * scale)
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.floats(-3, 3), min_size=6, max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_report_is_consistent(seed, exponents):
+    hessian = random_hessian(seed, exponents)
+    report = dcreg_ros.analyze_degeneracy(hessian)
+    for block, complement in ((slice(0, 3), 0), (slice(3, 6), 1)):
+        matrix = schur_complements(hessian)[complement]
+        modes, values = report.directions[block], report.eigenvalues[block]
+        assert modes @ modes.T == pytest.approx(np.eye(3), abs=1e-9)
+        assert (modes.T * values) @ modes == pytest.approx(matrix, abs=1e-9 * np.abs(matrix).max())
+        assert (np.diag(modes) >= 0).all()
+        assert report.conditions[block] == pytest.approx(values.max() / values)
+    assert report.contributions.sum(axis=1) == pytest.approx(np.ones(6))
+    assert (report.mask == (report.conditions > 10.0)).all()
+    assert report.condition_full == pytest.approx(np.linalg.cond(hessian), rel=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(1e-6, 1e6))
+@settings(max_examples=50, deadline=None)
+def test_mask_does_not_depend_on_how_many_points_there_are(seed, factor):
+    hessian = random_hessian(seed, (2, 2, 0, 1, 3, 0))
+    first = dcreg_ros.analyze_degeneracy(hessian)
+    second = dcreg_ros.analyze_degeneracy(factor * hessian)
+    assert (first.mask == second.mask).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_units_of_length_do_not_change_the_mask(seed):
+    rng = np.random.default_rng(seed)
+    points, normals = rng.uniform(-5, 5, (50, 3)), rng.normal(size=(50, 3)) * (1.0, 0.3, 0.1)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    metres = dcreg_ros.analyze_degeneracy(hessian_of(points, normals))
+    millimetres = dcreg_ros.analyze_degeneracy(hessian_of(1000.0 * points, normals))
+    assert (metres.mask == millimetres.mask).all()
+    assert metres.conditions == pytest.approx(millimetres.conditions, rel=1e-6)
+
+
+def test_preconditioner_inverts_the_clamped_blocks():
+    hessian = random_hessian(5, (3, 3, 2, 2, 1, -2))
+    report = dcreg_ros.analyze_degeneracy(hessian, condition_threshold=10.0, kappa_target=4.0)
+    assert report.mask.any()
+    for block, matrix in zip(
+        (slice(0, 3), slice(3, 6)), schur_complements(hessian), strict=True
+    ):
+        values, vectors = np.linalg.eigh(matrix)
+        clamped = np.where(values[2] / values > 10.0, values[2] / 4.0, values)
+        assert report.preconditioner[block, block] == pytest.approx(
+            (vectors / clamped) @ vectors.T, rel=1e-9, abs=1e-12)
+    assert (report.preconditioner[:3, 3:] == 0).all()
+
+
+@pytest.mark.parametrize('mitigation', ['none', 'dcreg'])
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_both_steps_solve_a_healthy_system(mitigation, seed):
+    hessian = random_hessian(seed, (1, 0.5, 0, 0, 0.5, 1))
+    rhs = np.random.default_rng(seed).normal(size=6)
+    report = dcreg_ros.analyze_degeneracy(hessian)
+    step = dcreg_ros.solve_step(hessian, rhs, report, mitigation, max_iterations=30)
+    assert step.converged and not step.used_fallback
+    assert step.delta == pytest.approx(np.linalg.solve(hessian, rhs), abs=1e-4)
+    assert step.relative_residual <= 1e-6
+
+
+def test_none_is_the_plain_solution_bit_for_bit():
+    hessian, rhs = random_hessian(1), np.arange(6.0)
+    report = dcreg_ros.analyze_degeneracy(hessian)
+    step = dcreg_ros.solve_step(hessian, rhs, report, 'none')
+    symmetric = 0.5 * (hessian + hessian.T)
+    assert (step.delta == np.linalg.solve(symmetric, rhs)).all()
+
+
+def test_dcreg_stopped_early_hardly_moves_along_the_weak_direction():
+    hessian = np.diag([1e3, 1e3, 1e3, 1e-3, 1e2, 1e2])
+    rhs = np.array([1.0, 1.0, 1.0, 1e-3, 1.0, 1.0])  # Gauss-Newton would slide one metre
+    report = dcreg_ros.analyze_degeneracy(hessian)
+    step = dcreg_ros.solve_step(hessian, rhs, report, max_iterations=1)
+    assert abs(step.delta[3]) < 1e-3 and step.iterations == 1
+
+
+def test_singular_system_leaves_the_free_directions_alone():
+    hessian = scene((2, -1.0))
+    rhs = hessian @ np.array([0.01, -0.02, 0.0, 0.0, 0.0, 0.1])
+    report = dcreg_ros.analyze_degeneracy(hessian)
+    for mitigation in ('none', 'dcreg'):
+        delta = dcreg_ros.solve_step(hessian, rhs, report, mitigation).delta
+        assert hessian @ delta == pytest.approx(rhs, abs=1e-4)
+        assert np.isfinite(delta).all() and np.abs(delta).max() < 1.0
+
+
+def test_no_information_at_all_gives_no_step():
+    report = dcreg_ros.analyze_degeneracy(np.zeros((6, 6)))
+    assert report.mask.all() and report.weak_axes == AXES
+    for mitigation in ('none', 'dcreg'):
+        assert (dcreg_ros.solve_step(np.zeros((6, 6)), np.zeros(6), report, mitigation).delta
+                == 0).all()
+
+
+@pytest.mark.parametrize(
+    'hessian, text',
+    [
+        (np.eye(5), r'shape \(6, 6\), not \(5, 5\)'),
+        (np.full((6, 6), np.nan), 'not finite'),
+        (np.triu(np.ones((6, 6))), 'symmetric'),
+    ],
+)
+def test_bad_hessians_are_refused_by_name(hessian, text):
+    with pytest.raises(ValueError, match=f'hessian.*{text}'):
+        dcreg_ros.analyze_degeneracy(hessian)
+
+
+def test_bad_arguments_of_a_step_are_refused_by_name():
+    report = dcreg_ros.analyze_degeneracy(np.eye(6))
+    with pytest.raises(ValueError, match=r'rhs should have shape \(6,\)'):
+        dcreg_ros.solve_step(np.eye(6), np.zeros(5), report)
+    with pytest.raises(ValueError, match='rhs has values that are not finite'):
+        dcreg_ros.solve_step(np.eye(6), np.full(6, np.inf), report)
+    with pytest.raises(ValueError, match='mitigation = .magic. is not one of none, dcreg'):
+        dcreg_ros.solve_step(np.eye(6), np.zeros(6), report, mitigation='magic')
+    with pytest.raises(ValueError, match='condition_threshold = 0.5'):
+        dcreg_ros.analyze_degeneracy(np.eye(6), condition_threshold=0.5)
