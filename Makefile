@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH COLCON_PREFIX_PATH RMW_IMPLEMEN
 unexport ROS_DISTRO ROS_LOCALHOST_ONLY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench generate clean
+.PHONY: help setup demo test lint bench generate clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -32,12 +32,7 @@ test: $(VENV)/.ready ## run all tests, or those of ARGS='-k name'
 
 lint: $(VENV)/.ready ## check style and types
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-
-format: $(VENV)/.ready ## let ruff put imports and layout right
-	$(VENV)/bin/ruff check --fix --select I .
-	$(VENV)/bin/ruff format .
 
 bench: setup ## compare with Open3D and KISS-ICP
 	for script in benchmarks/*.py; do $(VENV)/bin/python $$script || exit 1; done

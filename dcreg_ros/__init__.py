@@ -2,6 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """LiDAR odometry that knows which directions the geometry does not constrain."""
 
+from pathlib import Path
+
+from dcreg_ros.kernel_cache import drop_stale_kernels
+
+# Before the first kernel is imported, which is when numba looks for what it compiled earlier.
+drop_stale_kernels(Path(__file__).parent)
+
+# ruff: noqa: E402
 from dcreg_ros.config import NodeConfig, OdometryConfig, RegistrationConfig
 from dcreg_ros.degeneracy.analysis import analyze_degeneracy
 from dcreg_ros.degeneracy.report import DegeneracyReport

@@ -27,15 +27,36 @@ class RegistrationConfig(_Section):
         'query_plane', choices=('query_plane', 'map_plane'),
         doc='Where the plane of a match comes from: fitted to the 5 nearest target points of each '
             'query (the paper), or held by the nearest voxel of a map.')
+    detection: str = parameter(
+        'schur', choices=('schur', 'schur_physical', 'probabilistic'), live=True,
+        doc='When a direction counts as weak: by the condition numbers of the Schur complements '
+            '(the paper), by its standard deviation against sigma_rotation and sigma_translation, '
+            'or by that and by how much more the geometry says than the noise of its normals.')
     mitigation: str = parameter(
-        'dcreg', choices=('none', 'dcreg'), live=True,
-        doc='How a step is solved where directions are weak.')
+        'dcreg', choices=('none', 'dcreg', 'prior'), live=True,
+        doc='How a step is solved where directions are weak: as if none were, as in the paper, or '
+            'held to the prediction in the weak motions alone.')
     condition_threshold: float = parameter(
         10.0, low=1.0, high=1e6, live=True,
         doc='Largest over own Schur eigenvalue above which a direction is weak (paper, sec. IV).')
     kappa_target: float = parameter(
         10.0, low=1.0, high=1e6, live=True,
         doc='Condition number that the preconditioner gives a weak block (paper, sec. VI).')
+    sigma_rotation: float = parameter(
+        0.01, low=1e-5, high=3.0, unit='rad', live=True,
+        doc='Standard deviation from one scan above which a rotation is weak, for the detections '
+            '"schur_physical" and "probabilistic".')
+    sigma_translation: float = parameter(
+        0.05, low=1e-5, high=10.0, unit='m', live=True,
+        doc='The same for a translation.')
+    noise_factor: float = parameter(
+        3.0, low=0.0, high=1e3, live=True,
+        doc='How many times more than the noise of the normals explains a direction must be '
+            'constrained, for detection "probabilistic".')
+    prior_weight: float = parameter(
+        100.0, low=0.0, high=1e9, live=True,
+        doc='Weight of the prediction in weak directions for mitigation "prior", against that of '
+            'a geometry just strong enough; 0 is the same as "none".')
     search_radius: float = parameter(
         1.0, low=1e-3, high=100.0, unit='m',
         doc='Largest distance to the fifth neighbour (query_plane) or to the voxel (map_plane).')
@@ -86,7 +107,8 @@ class MapConfig(_Section):
     """The local map of voxels with planes."""
 
     voxel_size: float = parameter(
-        0.5, low=0.01, high=10.0, unit='m', doc='Edge of a voxel of the local map; its points are averaged in cells a quarter as wide.')
+        0.5, low=0.01, high=10.0, unit='m',
+        doc='Edge of a voxel of the local map; its points are averaged in cells of a quarter.')
     radius: float = parameter(
         100.0, low=1.0, high=1000.0, unit='m', doc='Voxels farther from the sensor are forgotten.')
 
@@ -98,7 +120,8 @@ class OdometryConfig(_Section):
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     registration: RegistrationConfig = field(
         default_factory=lambda: RegistrationConfig(
-            association='map_plane', rotation_tolerance=1e-4))
+            association='map_plane', detection='probabilistic', mitigation='prior',
+            rotation_tolerance=1e-4))
     map: MapConfig = field(default_factory=MapConfig)
 
 

@@ -5,7 +5,6 @@
     ros2 launch dcreg_ros registration.launch.py points_topic:=/ouster/points rviz:=true
 """
 
-from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -17,6 +16,8 @@ from launch.event_handlers import OnProcessIO
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
 
 SHARE = FindPackageShare('dcreg_ros')
 READY = b'waiting for scans'
@@ -101,7 +102,7 @@ def start(context):
     if value('bag'):
         actions.insert(0, play_when_ready(node, value('bag'), sim_time))
     if value('rviz') == 'true':
-        actions.append(rviz(value, sim_time, context))
+        actions.append(rviz(value, sim_time))
     return actions
 
 
@@ -113,20 +114,24 @@ def overrides(value):
 
 def play_when_ready(node, bag, sim_time):
     """Play a recording after the node's kernels are compiled, or its start would be missed."""
-    play = ExecuteProcess(
-        cmd=['ros2', 'bag', 'play', bag, *(['--clock'] if sim_time else [])], output='screen'
+    command = ['ros2', 'bag', 'play', bag, *(['--clock'] if sim_time else [])]
+    start_once = once_ready(ExecuteProcess(cmd=command, output='screen'))
+    return RegisterEventHandler(
+        OnProcessIO(target_action=node, on_stdout=start_once, on_stderr=start_once)
     )
-    waiting = [play]
+
+
+def once_ready(action):
+    """Return a callback for the output of the node, which gives the action when it is ready."""
+    waiting = [action]
 
     def on_output(event):
         return waiting.pop() if waiting and READY in event.text else None
 
-    return RegisterEventHandler(
-        OnProcessIO(target_action=node, on_stdout=on_output, on_stderr=on_output)
-    )
+    return on_output
 
 
-def rviz(value, sim_time, context):
+def rviz(value, sim_time):
     """RViz, listening where the node speaks."""
     prefix = '/' + value('namespace').strip('/') if value('namespace') else ''
     points = value('points_topic')
@@ -137,7 +142,7 @@ def rviz(value, sim_time, context):
         'registration_node/degeneracy_markers',
     ):
         remappings.append((f'/{topic}', f'{prefix}/{topic}'))
-    config = PathJoinSubstitution([SHARE, 'config', 'dcreg.rviz']).perform(context)
+    config = PathJoinSubstitution([SHARE, 'config', 'dcreg.rviz'])
     fixed_frame = ['-f', value('odom_frame')] if value('odom_frame') else []
     return Node(
         package='rviz2',

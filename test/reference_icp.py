@@ -70,7 +70,7 @@ def schur_spectra(hessian):
 
 
 def sparse_cylinder(seed=0):
-    """Cylinder of 5 m radius and 20 m height in a few sparse, exactly collinear columns and rings."""
+    """Cylinder, radius 5 m and height 20 m, in sparse and exactly collinear columns."""
     rng = np.random.default_rng(seed)
     columns = np.repeat(np.linspace(0.0, 2.0 * np.pi, 60, endpoint=False), 80)
     heights = np.tile(np.linspace(-10.0, 10.0, 80), 60)

@@ -212,7 +212,70 @@ def test_bad_arguments_of_a_step_are_refused_by_name():
         dcreg_ros.solve_step(np.eye(6), np.zeros(5), report)
     with pytest.raises(ValueError, match='rhs has values that are not finite'):
         dcreg_ros.solve_step(np.eye(6), np.full(6, np.inf), report)
-    with pytest.raises(ValueError, match='mitigation = .magic. is not one of none, dcreg'):
+    with pytest.raises(ValueError, match=r'mitigation = .magic. is not one of none, dcreg'):
         dcreg_ros.solve_step(np.eye(6), np.zeros(6), report, mitigation='magic')
-    with pytest.raises(ValueError, match='condition_threshold = 0.5'):
+    with pytest.raises(ValueError, match=r'condition_threshold = 0\.5'):
         dcreg_ros.analyze_degeneracy(np.eye(6), condition_threshold=0.5)
+
+
+def test_off_axis_tunnel_has_two_free_motions_though_three_axes_look_weak():
+    points, normals = cylinder_wall(radius=3.0, center=(0.0, 0.3), seed=3)
+    report = dcreg_ros.analyze_degeneracy(hessian_of(points, normals))
+    assert len(report.weak_twists) == 2
+    along, around = np.array([0, 0, 0, 1, 0, 0.0]), np.array([1, 0, 0, 0, 0.3, 0.0])
+    basis = np.linalg.qr(report.weak_twists.T)[0]
+    for twist in (along, around):  # turning about the line (0, 0, 0.3) moves the sensor by x times r
+        assert basis @ (basis.T @ twist) == pytest.approx(twist, abs=1e-6)
+    assert report.weak_rotation == pytest.approx(np.array([[1.0, 0.0, 0.0]]), abs=1e-6)
+    assert report.weak_translation.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    'walls, count',
+    [([(2, -1.0)], 3), ([(1, -1.2), (1, 1.3), (2, -1.0)], 1),
+     ([(0, -4.0), (0, 4.0), (1, -3.0), (1, 3.0), (2, -1.0), (2, 2.0)], 0)],
+)
+def test_free_motions_are_the_null_space(walls, count):
+    hessian = scene(*walls)
+    report = dcreg_ros.analyze_degeneracy(hessian)
+    assert report.weak_twists.shape == (count, 6)
+    assert hessian @ report.weak_twists.T == pytest.approx(np.zeros((6, count)), abs=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 6.0))
+@settings(max_examples=60, deadline=None)
+def test_prior_without_weight_is_none_and_leaves_strong_motions_alone(seed, weakness):
+    hessian = random_hessian(seed, (2, 2, 2, 2, 2, -weakness))
+    rng = np.random.default_rng(seed)
+    rhs, deviation = rng.normal(size=6), rng.normal(size=6)
+    report = dcreg_ros.analyze_degeneracy(hessian)
+    plain = dcreg_ros.solve_step(hessian, rhs, report, 'none').delta
+    weightless = dcreg_ros.solve_step(
+        hessian, rhs, report, 'prior', deviation=deviation, prior_weight=0.0).delta
+    assert (plain == weightless).all()
+    anchored = dcreg_ros.solve_step(
+        hessian, rhs, report, 'prior', deviation=deviation, prior_weight=1e9).delta
+    if not len(report.weak_twists):
+        assert (anchored == plain).all()
+        return
+    # The difference lies in the weak subspace, and within it the prediction is what stands.
+    basis = report.weak_twists.T
+    shares = np.linalg.lstsq(basis, anchored - plain, rcond=None)[0]
+    assert basis @ shares == pytest.approx(anchored - plain, rel=1e-5, abs=1e-5)
+    assert report.anchor @ anchored == pytest.approx(
+        report.anchor @ deviation, rel=1e-4, abs=1e-4 * np.abs(report.anchor).max())
+
+
+def test_physical_reference_flags_by_standard_deviation_and_by_noise():
+    from dcreg_ros.degeneracy.analysis import report_of
+    from dcreg_ros.degeneracy.joint import physical_reference
+
+    variance = 0.02**2
+    information = np.array([0.005, 0.02, 0.001, 0.06, 0.01, 0.03]) ** -2.0  # sigma of each axis
+    hessian = variance * np.diag(information)
+    quiet = physical_reference(np.zeros((6, 6)), 3.0, variance, 0.01, 0.05)
+    assert report_of(hessian, 10.0, 10.0, quiet).weak_axes == ('pitch', 'x')
+    noise = np.zeros((6, 6))
+    noise[5, 5] = 0.5 * hessian[5, 5]  # half of what there is about z, noise alone would give
+    loud = physical_reference(noise, 3.0, variance, 0.01, 0.05)
+    assert report_of(hessian, 10.0, 10.0, loud).weak_axes == ('pitch', 'x', 'z')

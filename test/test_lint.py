@@ -30,10 +30,6 @@ def test_ruff_check():
     run('ruff', 'check', '.')
 
 
-def test_ruff_format():
-    run('ruff', 'format', '--check', '.')
-
-
 def test_mypy():
     run('mypy')
 

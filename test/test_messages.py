@@ -2,27 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results as ROS messages: stamps, frames, order of covariances, statuses, markers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
 
-from builtin_interfaces.msg import Time  # noqa: E402
-from scipy.spatial.transform import Rotation  # noqa: E402
-from visualization_msgs.msg import Marker  # noqa: E402
+from builtin_interfaces.msg import Time
+from scipy.spatial.transform import Rotation
+from visualization_msgs.msg import Marker
 
-from dcreg_ros.config import NodeConfig  # noqa: E402
-from dcreg_ros.degeneracy.report import AXES, DegeneracyReport  # noqa: E402
-from dcreg_ros.io.pointcloud2 import decode_pointcloud2  # noqa: E402
-from dcreg_ros.odometry.frame import Frame  # noqa: E402
-from dcreg_ros.parameters import describe  # noqa: E402
-from dcreg_ros.registration.result import RegistrationResult  # noqa: E402
-from dcreg_ros.ros import diagnostics, messages  # noqa: E402
-from dcreg_ros.ros.extrinsics import base_pose, base_pose_covariance, base_twist  # noqa: E402
-from dcreg_ros.ros.health import EVENTS, Health  # noqa: E402
-from dcreg_ros.ros.markers import RING_RADIUS, degeneracy_markers  # noqa: E402
-from dcreg_ros.ros.parameters import descriptor  # noqa: E402
-from dcreg_ros.ros.stamps import nanoseconds, stamp_text, time_message  # noqa: E402
+from dcreg_ros.config import NodeConfig
+from dcreg_ros.degeneracy.analysis import analyze_degeneracy
+from dcreg_ros.degeneracy.report import AXES
+from dcreg_ros.io.pointcloud2 import decode_pointcloud2
+from dcreg_ros.odometry.frame import Frame
+from dcreg_ros.parameters import describe
+from dcreg_ros.registration.result import RegistrationResult
+from dcreg_ros.ros import diagnostics, messages
+from dcreg_ros.ros.extrinsics import base_pose, base_pose_covariance, base_twist
+from dcreg_ros.ros.health import EVENTS, Health
+from dcreg_ros.ros.markers import RING_RADIUS, degeneracy_markers
+from dcreg_ros.ros.parameters import descriptor
+from dcreg_ros.ros.stamps import nanoseconds, stamp_text, time_message
 
 STAMP = Time(sec=1_700_000_000, nanosec=123_456_789)
 
@@ -44,17 +47,12 @@ def make_report(weak=('x',), direction=None):
     directions = np.vstack([np.eye(3), np.eye(3)])
     if direction is not None:
         directions[np.flatnonzero(mask)] = direction
-    return DegeneracyReport(
+    return dataclasses.replace(
+        analyze_degeneracy(np.eye(6)),
         mask=mask,
-        eigenvalues=np.where(mask, 1.0, 100.0),
         conditions=np.where(mask, 63.0, 1.5),
-        condition_rotation=1.5,
-        condition_translation=63.0,
-        condition_full=99.0,
         directions=directions,
         contributions=directions**2,
-        angles=np.zeros(6),
-        preconditioner=np.eye(6),
     )
 
 
@@ -147,9 +145,7 @@ def test_twist_of_the_base_is_its_motion_in_a_moment():
     twist, moment = np.array([1.0, -0.5, 0.2, 0.3, -0.2, 0.7]), 1e-6
     step = rigid(twist[3:] * moment, twist[:3] * moment)
     moved = base_pose(step, BASE_LIDAR)
-    expected = np.concatenate(
-        [moved[:3, 3], Rotation.from_matrix(moved[:3, :3]).as_rotvec()]
-    )
+    expected = np.concatenate([moved[:3, 3], Rotation.from_matrix(moved[:3, :3]).as_rotvec()])
     found, covariance = base_twist(twist, spd(5), BASE_LIDAR)
     np.testing.assert_allclose(found, expected / moment, rtol=1e-4)
     assert np.linalg.eigvalsh(covariance).min() > 0.0

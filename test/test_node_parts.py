@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts of the node that need no graph: the worker's thread, and TF (with a stand-in for it)."""
 
+import logging
 import sys
 import threading
 from types import ModuleType, SimpleNamespace
@@ -11,12 +12,13 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from geometry_msgs.msg import TransformStamped  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
+from geometry_msgs.msg import TransformStamped
+from nav_msgs.msg import Odometry
 
-from dcreg_ros.config import FramesConfig  # noqa: E402
-from dcreg_ros.ros.transforms import Transforms  # noqa: E402
-from dcreg_ros.ros.worker import NewestOnlyWorker  # noqa: E402
+from dcreg_ros.config import FramesConfig
+from dcreg_ros.ros.log import forward_to_ros
+from dcreg_ros.ros.transforms import Transforms
+from dcreg_ros.ros.worker import NewestOnlyWorker
 
 
 class Bench:
@@ -57,7 +59,7 @@ def test_a_job_that_fails_does_not_end_the_thread():
     bench.worker.put(5)
     bench.finish()
     assert bench.done == [5]
-    (job, error), = bench.failures
+    ((job, error),) = bench.failures
     assert job == -1 and isinstance(error, KeyError)
 
 
@@ -150,3 +152,20 @@ def test_missing_tf2_names_the_package(monkeypatch):
     monkeypatch.setenv('ROS_DISTRO', 'humble')
     with pytest.raises(RuntimeError, match='ros-humble-tf2-ros-py'):
         Transforms(None, FramesConfig(base_frame='base_link'))
+
+
+def test_the_log_of_the_package_goes_to_ros():
+    lines = []
+    logger = SimpleNamespace(
+        info=lambda text: lines.append(('info', text)),
+        warning=lambda text: lines.append(('warning', text)),
+        error=lambda text: lines.append(('error', text)),
+    )
+    handler = forward_to_ros(logger)
+    try:
+        ours = logging.getLogger('dcreg_ros.io.times')
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+            ours.log(level, 'level %d', level)
+    finally:
+        logging.getLogger('dcreg_ros').removeHandler(handler)
+    assert lines == [('info', 'level 20'), ('warning', 'level 30'), ('error', 'level 40')]

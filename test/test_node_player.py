@@ -7,19 +7,19 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from live_graph import FIRST_START, corridor_scan, running_node, start  # noqa: E402
-from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
-from sensor_msgs.msg import PointCloud2, PointField  # noqa: E402
+from live_graph import FIRST_START, corridor_scan, running_node, start
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import PointCloud2, PointField
 
-from dcreg_ros.config import NodeConfig  # noqa: E402
-from dcreg_ros.evaluation.diagnostics_log import read_diagnostics  # noqa: E402
-from dcreg_ros.evaluation.runner import run_odometry  # noqa: E402
-from dcreg_ros.io.sources import open_source  # noqa: E402
-from dcreg_ros.io.tum import write_tum  # noqa: E402
-from dcreg_ros.ros.messages import cloud_message  # noqa: E402
-from dcreg_ros.ros.player import read_sent  # noqa: E402
-from dcreg_ros.ros.playlist import cdr_stamp, read_outgoing  # noqa: E402
-from dcreg_ros.ros.stamps import nanoseconds, time_message  # noqa: E402
+from dcreg_ros.config import NodeConfig
+from dcreg_ros.evaluation.diagnostics_log import read_diagnostics
+from dcreg_ros.evaluation.runner import run_odometry
+from dcreg_ros.io.sources import open_source
+from dcreg_ros.io.tum import write_tum
+from dcreg_ros.ros.messages import cloud_message
+from dcreg_ros.ros.player import read_sent
+from dcreg_ros.ros.playlist import cdr_stamp, read_outgoing
+from dcreg_ros.ros.stamps import nanoseconds, time_message
 
 pytestmark = pytest.mark.ros
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node as a process: how it starts, refuses to, and ends."""
 
+import importlib.util
 import signal
 import time
 
@@ -9,9 +10,9 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-import rclpy.qos  # noqa: E402
-from live_graph import FIRST_START, Graph, running_node, start, stop  # noqa: E402
-from sensor_msgs.msg import PointCloud2  # noqa: E402
+import rclpy.qos
+from live_graph import FIRST_START, Graph, running_node, start, stop
+from sensor_msgs.msg import PointCloud2
 
 pytestmark = pytest.mark.ros
 
@@ -25,9 +26,13 @@ def wait_for_line(process, log, text):
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_the_node_cleanly(tmp_path, number):
+def test_signals_end_the_node_cleanly_however_many_come(tmp_path, number):
     with running_node(tmp_path) as (process, log):
         wait_for_line(process, log, 'waiting for scans on /points')
+        for _ in range(5):
+            # Under `ros2 launch` Ctrl-C comes from the terminal and from launch.
+            process.send_signal(number)
+            time.sleep(0.01)
         code, _ = stop(process, number)
         assert code == 0
         assert 'Traceback' not in log.read_text()
@@ -51,17 +56,21 @@ def test_a_wrong_parameter_is_a_clear_end(argument, words):
     assert 'Traceback' not in output
 
 
+def test_a_file_that_is_not_there_is_a_clear_end():
+    process = start('node', '--ros-args', '--params-file', 'nowhere.yaml')
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert 'nowhere.yaml' in output
+    assert 'Traceback' not in output
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec('tf2_ros') is not None, reason='tf2_ros is installed'
+)
 @pytest.mark.parametrize('argument', ['frames.base_frame:=base_link', 'frames.publish_tf:=true'])
-def test_tf_without_tf2_names_the_package_to_install(argument):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DISTRO', 'jazzy')
-        try:
-            import tf2_ros  # noqa: F401
-        except ImportError:
-            pass
-        else:
-            pytest.skip('tf2_ros is installed')
-        process = start('node', '--ros-args', '-p', argument)
+def test_tf_without_tf2_names_the_package_to_install(argument, monkeypatch):
+    monkeypatch.setenv('ROS_DISTRO', 'jazzy')
+    process = start('node', '--ros-args', '-p', argument)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert 'apt install ros-jazzy-tf2-ros-py' in output

@@ -153,7 +153,7 @@ def test_bad_arguments_are_refused_by_name(arguments, text):
 
 
 def test_query_plane_is_refused_with_the_reason():
-    with pytest.raises(ValueError, match='registration.association should be "map_plane"'):
+    with pytest.raises(ValueError, match=r'registration\.association should be "map_plane"'):
         dcreg_ros.LidarOdometry(OdometryConfig(registration=RegistrationConfig()))
 
 

@@ -13,6 +13,8 @@ from scipy.spatial.transform import Rotation
 import dcreg_ros
 from dcreg_ros.geometry.se3 import apply, inverse, retract
 from dcreg_ros.registration.kdtree import MAX_DEPTH, build_kdtree, nearest
+from dcreg_ros.registration.linearize import SUMS, add_match, unpack
+from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.plane import fit_plane
 from dcreg_ros.registration.query_plane import QueryPlaneMatcher
 
@@ -211,3 +213,36 @@ def test_integer_and_single_precision_clouds_are_taken():
     single = dcreg_ros.register(room(1).astype(np.float32), room(0).astype(np.float32))
     assert single.converged
     assert dcreg_ros.register((room(1) * 100).astype(int), (room(0) * 100).astype(int)) is not None
+
+
+def test_noise_of_the_normals_explains_what_a_plane_seems_to_say_about_sliding():
+    """The expected share of noise is that of many noisy planes, and not of geometry."""
+    rng = np.random.default_rng(0)
+    ratios = []
+    for _ in range(10):
+        flat = np.c_[rng.uniform(-6, 6, (20000, 2)), rng.normal(scale=0.02, size=20000)]
+        voxels = dcreg_ros.VoxelMap(0.5)
+        voxels.insert(flat, np.zeros(3))
+        source = np.c_[rng.uniform(-5, 5, (1500, 2)), rng.normal(scale=0.02, size=1500)]
+        matcher = MapPlaneMatcher(
+            source, voxels, dcreg_ros.RegistrationConfig(association='map_plane'))
+        equations = matcher.linearize(np.eye(4))
+        ratios.append([equations.noise[i, i] / equations.hessian[i, i] for i in (3, 4, 5)])
+    x, y, z = np.mean(ratios, axis=0)
+    assert 0.4 < x < 2.5 and 0.4 < y < 2.5
+    assert z < 0.01
+
+
+def test_noise_matrix_is_that_of_normals_tilted_at_random():
+    rng = np.random.default_rng(1)
+    normal, tilt = np.array([0.6, 0.0, 0.8]), 0.01
+    first, second = np.array([0.8, 0.0, -0.6]), np.array([0.0, 1.0, 0.0])
+    points = rng.uniform(-5, 5, (3, 3))
+    parts = np.zeros((1, SUMS))
+    expected = np.zeros((6, 6))
+    for point in points:
+        add_match(parts[0], point, np.eye(3), normal, 0.0, 0.0, 0.7, tilt**2)
+        for axis in (first, second):
+            jacobian = np.r_[np.cross(point, axis), axis]
+            expected += (0.7 * tilt) ** 2 * np.outer(jacobian, jacobian)
+    assert unpack(parts)[-1] == pytest.approx(expected, abs=1e-12)

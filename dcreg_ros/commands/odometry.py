@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 import dcreg_ros
 from dcreg_ros.config import NodeConfig
 from dcreg_ros.config_file import dump_config, load_config
+from dcreg_ros.degeneracy.report import AXES
 from dcreg_ros.evaluation.diagnostics_log import write_diagnostics
 from dcreg_ros.evaluation.plots import plot_run
 from dcreg_ros.evaluation.runner import OdometryRun, run_odometry
@@ -136,6 +137,9 @@ def summary(source: ScanSource, result: OdometryRun, warnings: list[str]) -> Ite
     spans = weak_spans(result.stamps, result.table.masks, bridge=BRIDGE)
     yield f'  weak spans     {len(spans)}'
     yield from _some([span.describe(result.stamps[0]) for span in spans])
+    counts = zip(AXES, result.table.ill_conditioned.sum(axis=0), strict=True)
+    named = [f'{axis} {count}' for axis, count in counts if count]
+    yield f'  ill conditioned {", ".join(named) or "never"} (scans above the condition threshold)'
     yield f'  last pose      {describe_pose(result.poses[-1])}'
 
 

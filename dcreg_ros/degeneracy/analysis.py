@@ -4,11 +4,14 @@
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.degeneracy.characterize import match_axes
+from dcreg_ros.degeneracy.joint import joint_weak_motions, name_motions, relative_reference
 from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian
 from dcreg_ros.degeneracy.schur import ZERO, schur_modes
+
+Matrix = NDArray[np.float64]
 
 
 def analyze_degeneracy(
@@ -48,12 +51,34 @@ def analyze_degeneracy(
     return report_of(checked, float(condition_threshold), float(kappa_target))
 
 
-def report_of(hessian: np.ndarray, threshold: float, kappa: float) -> DegeneracyReport:
-    """Build the report of a Hessian already known to be valid; see :func:`analyze_degeneracy`."""
-    values, modes, conditions, mask, angles, full, preconditioner = _analyze(
-        hessian, threshold, kappa)
+def report_of(
+    hessian: Matrix, threshold: float, kappa: float, reference: Matrix | None = None
+) -> DegeneracyReport:
+    """Build the report of a Hessian already known to be valid; see :func:`analyze_degeneracy`.
+
+    Parameters
+    ----------
+    hessian : (6, 6) float array
+        Symmetric.
+    threshold, kappa : float
+        Condition numbers: above which a direction is weak, and what the preconditioner gives it.
+    reference : (6, 6) float array, optional
+        Information that a motion must exceed to count as known. None: the test of the paper.
+
+    Returns
+    -------
+    DegeneracyReport
+    """
+    values, modes, conditions, angles, full, preconditioner = _analyze(hessian, threshold, kappa)
+    published = reference is None
+    if reference is None:
+        reference = relative_reference(values, threshold)
+    twists, anchor = joint_weak_motions(hessian, reference)
+    ill_conditioned = conditions > threshold
+    mask = ill_conditioned if published else name_motions(twists, reference)
     return DegeneracyReport(
         mask=mask,
+        ill_conditioned=ill_conditioned,
         eigenvalues=values,
         conditions=conditions,
         condition_rotation=float(conditions[:3].max()),
@@ -63,12 +88,16 @@ def report_of(hessian: np.ndarray, threshold: float, kappa: float) -> Degeneracy
         contributions=modes**2,
         angles=angles,
         preconditioner=preconditioner,
+        weak_rotation=modes[:3][mask[:3]],
+        weak_translation=modes[3:][mask[3:]],
+        weak_twists=twists,
+        anchor=anchor,
     )
 
 
 @njit(cache=True, nogil=True)
 def _analyze(hessian, threshold, kappa):
-    """Everything of a report as plain arrays; blocks one after the other."""
+    """Schur values, modes, conditions, angles, full condition and preconditioner."""
     values, modes = np.empty(6), np.empty((6, 3))
     conditions, angles = np.empty(6), np.empty(6)
     preconditioner = np.zeros((6, 6))
@@ -90,4 +119,4 @@ def _analyze(hessian, threshold, kappa):
     spectrum = np.linalg.eigvalsh(hessian)
     singular = spectrum[0] <= ZERO * spectrum[5]
     full = np.inf if singular else spectrum[5] / spectrum[0]
-    return values, modes, conditions, conditions > threshold, angles, full, preconditioner
+    return values, modes, conditions, angles, full, preconditioner

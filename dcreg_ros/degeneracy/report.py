@@ -18,7 +18,11 @@ class DegeneracyReport:
     Attributes
     ----------
     mask : (6,) bool array
-        True where a direction is weak, in the order of :data:`AXES`.
+        True where a direction is weak by the detection in use, in the order of :data:`AXES`.
+    ill_conditioned : (6,) bool array
+        True where it is weak by the paper's test, its condition above the threshold. A direction
+        can be ill conditioned and still known well: a thousand points on the walls do not make
+        ten on a door frame worthless.
     eigenvalues : (6,) float array
         Schur eigenvalues [1/rad^2, 1/m^2], that of the mode matched to each axis.
     conditions : (6,) float array
@@ -35,9 +39,19 @@ class DegeneracyReport:
         Angle between each mode and its axis [rad].
     preconditioner : (6, 6) float array
         Block-diagonal approximation of the inverse Hessian with the weak eigenvalues clamped.
+    weak_rotation, weak_translation : (k, 3) float arrays
+        Orthonormal bases of the weak modes of either Schur complement, body frame. Within them
+        single vectors mean nothing where eigenvalues repeat.
+    weak_twists : (k, 6) float array
+        The motions that are really free, ``[w, v]`` each: a Schur complement counts a direction
+        that the other block can compensate as weak, so there may be fewer of these than of weak
+        axes. Rotations turn by 1 rad, translations move by 1 m; body frame.
+    anchor : (6, 6) float array
+        Information that makes the free motions just strong enough, and leaves all others alone.
     """
 
     mask: NDArray[np.bool_]
+    ill_conditioned: NDArray[np.bool_]
     eigenvalues: NDArray[np.float64]
     conditions: NDArray[np.float64]
     condition_rotation: float
@@ -47,11 +61,20 @@ class DegeneracyReport:
     contributions: NDArray[np.float64]
     angles: NDArray[np.float64]
     preconditioner: NDArray[np.float64]
+    weak_rotation: NDArray[np.float64]
+    weak_translation: NDArray[np.float64]
+    weak_twists: NDArray[np.float64]
+    anchor: NDArray[np.float64]
 
     @property
     def weak_axes(self) -> tuple[str, ...]:
         """Names of the weak directions, e.g. ``('x',)``."""
-        return tuple(name for name, weak in zip(AXES, self.mask, strict=True) if weak)
+        return names_of(self.mask)
+
+
+def names_of(mask: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Names of the axes where `mask` (6,) is true."""
+    return tuple(name for name, marked in zip(AXES, mask, strict=True) if marked)
 
 
 def check_hessian(hessian: ArrayLike) -> NDArray[np.float64]:

@@ -43,7 +43,7 @@ def schur_complements(hessian: Matrix) -> tuple[Matrix, Matrix]:
 
 @njit(cache=True, nogil=True)
 def schur_complement(hessian, start):
-    """(3, 3) complement of the block of `hessian` (6, 6) at `start` (0 rotation, 3 translation)."""
+    """(3, 3) complement of the block of `hessian` at `start`: 0 rotation, 3 translation."""
     other = 3 - start
     own = np.ascontiguousarray(hessian[start:start + 3, start:start + 3])
     coupling = np.ascontiguousarray(hessian[start:start + 3, other:other + 3])

@@ -12,6 +12,8 @@ from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian
 
 Vector = NDArray[np.float64]
 
+MITIGATIONS = ('none', 'dcreg', 'prior')
+
 
 @dataclass(frozen=True)
 class Step:
@@ -24,7 +26,7 @@ class Step:
     iterations : int
         Conjugate-gradient iterations; 0 for a direct solution.
     relative_residual : float
-        ``|rhs - hessian @ delta| / max(1, |rhs|)``.
+        ``|rhs - hessian @ delta| / max(1, |rhs|)``; what ``prior`` does on purpose included.
     converged : bool
         Whether that is within the tolerance.
     used_fallback : bool
@@ -45,6 +47,8 @@ def solve_step(
     mitigation: str = 'dcreg',
     tolerance: float = 1e-6,
     max_iterations: int = 10,
+    deviation: ArrayLike | None = None,
+    prior_weight: float = 100.0,
 ) -> Step:
     """Solve ``hessian @ delta = rhs`` for one step of the registration.
 
@@ -56,13 +60,20 @@ def solve_step(
         Negative gradient.
     report : DegeneracyReport
         Of `hessian`.
-    mitigation : {'dcreg', 'none'}
+    mitigation : {'dcreg', 'none', 'prior'}
         ``none`` is the Gauss-Newton step; ``dcreg`` runs conjugate gradients from zero with the
-        preconditioner of `report` on the unmodified system.
+        preconditioner of `report` on the unmodified system; ``prior`` is the maximum a posteriori
+        with a predicted pose that speaks in the weak motions of `report` alone.
     tolerance : float
         On the residual relative to ``max(1, |rhs|)``.
     max_iterations : int
         Most conjugate-gradient iterations.
+    deviation : (6,) array, optional
+        For ``prior``: step from the present to the predicted pose; zero by default, so that the
+        weak motions stay where they are.
+    prior_weight : float
+        For ``prior``: how many times more the prediction counts than the geometry would where a
+        motion is just strong; 0 is ``none``.
 
     Returns
     -------
@@ -83,9 +94,14 @@ def solve_step(
         raise ValueError(f'rhs should have shape (6,), not {vector.shape}')
     if not np.isfinite(vector).all():
         raise ValueError('rhs has values that are not finite')
-    if mitigation not in SOLVERS:
-        raise ValueError(f'mitigation = {mitigation!r} is not one of {", ".join(SOLVERS)}')
-    return step_of(matrix, vector, report, mitigation, float(tolerance), int(max_iterations))
+    if mitigation not in MITIGATIONS:
+        raise ValueError(f'mitigation = {mitigation!r} is not one of {", ".join(MITIGATIONS)}')
+    towards = np.zeros(6) if deviation is None else np.array(deviation, dtype=np.float64)
+    if towards.shape != (6,) or not np.isfinite(towards).all():
+        raise ValueError('deviation should be six finite numbers')
+    return step_of(
+        matrix, vector, report, mitigation, float(tolerance), int(max_iterations), towards,
+        float(prior_weight))
 
 
 def step_of(
@@ -95,9 +111,19 @@ def step_of(
     mitigation: str,
     tolerance: float,
     max_iterations: int,
+    deviation: Vector,
+    prior_weight: float,
 ) -> Step:
     """Solve a system already known to be valid; see :func:`solve_step`."""
-    delta, iterations = SOLVERS[mitigation](hessian, rhs, report, tolerance, max_iterations)
+    iterations = 0
+    if mitigation == 'dcreg':
+        delta, iterations = preconditioned_cg(
+            hessian, rhs, report.preconditioner, tolerance, max_iterations)
+    elif mitigation == 'prior' and prior_weight > 0.0 and len(report.weak_twists):
+        weight = prior_weight * report.anchor
+        delta = _gauss_newton(hessian + weight, rhs + weight @ deviation)
+    else:
+        delta = _gauss_newton(hessian, rhs)
     used_fallback = not np.isfinite(delta).all()
     if used_fallback:
         delta = np.linalg.lstsq(hessian, rhs, rcond=None)[0]
@@ -105,18 +131,12 @@ def step_of(
     return Step(delta, iterations, residual, residual <= tolerance, used_fallback)
 
 
-def _gauss_newton(hessian, rhs, report, tolerance, max_iterations):
+def _gauss_newton(hessian: Vector, rhs: Vector) -> Vector:
+    """Plain solution, or NaN where the system is singular."""
     try:
-        return np.linalg.solve(hessian, rhs), 0
+        return np.asarray(np.linalg.solve(hessian, rhs), dtype=np.float64)
     except np.linalg.LinAlgError:
-        return np.full(6, np.nan), 0
-
-
-def _dcreg(hessian, rhs, report, tolerance, max_iterations):
-    return preconditioned_cg(hessian, rhs, report.preconditioner, tolerance, max_iterations)
-
-
-SOLVERS = {'none': _gauss_newton, 'dcreg': _dcreg}
+        return np.full(6, np.nan)
 
 
 @njit(cache=True, nogil=True)

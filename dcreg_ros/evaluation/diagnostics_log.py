@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcreg_ros.degeneracy.report import AXES
+from dcreg_ros.degeneracy.report import AXES, names_of
 from dcreg_ros.odometry.frame import Frame
 
 POSE_AXES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw')
 """Order of the covariance of a pose (nav_msgs/Odometry)."""
 
-_TEXT = ('name', 'status', 'reason', 'weak')
+_TEXT = ('name', 'status', 'reason', 'weak', 'ill_conditioned')
 _WHOLE = ('num_points', 'num_keypoints', 'num_matches', 'iterations')
 _NUMBERS = ('fitness', 'rmse')
 _CONDITIONS = tuple(f'condition_{axis}' for axis in AXES)
@@ -79,8 +79,16 @@ class DiagnosticsTable:
     @property
     def masks(self) -> NDArray[np.bool_]:
         """(N, 6) weak directions in the order of ``AXES``; none of them without a match."""
-        names = [str(row['weak']).split() for row in self.rows]
-        return np.array([[axis in weak for axis in AXES] for weak in names]).reshape(-1, 6)
+        return self._named('weak')
+
+    @property
+    def ill_conditioned(self) -> NDArray[np.bool_]:
+        """(N, 6) directions whose condition is above the threshold, in the order of ``AXES``."""
+        return self._named('ill_conditioned')
+
+    def _named(self, column: str) -> NDArray[np.bool_]:
+        names = [str(row.get(column, '')).split() for row in self.rows]
+        return np.array([[axis in marked for axis in AXES] for marked in names]).reshape(-1, 6)
 
     def _block(self, names: tuple[str, ...]) -> NDArray[np.float64]:
         return np.array([[row[name] for name in names] for row in self.rows]).reshape(-1, 6)
@@ -99,7 +107,8 @@ def row_of(frame: Frame, name: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``weak`` holds the weak axes by name, separated by blanks. ``scan_sigma_*`` [m, rad] are
+        ``weak`` holds the weak axes by name, separated by blanks, ``ill_conditioned`` those whose
+        condition is above the threshold. ``scan_sigma_*`` [m, rad] are
         the standard deviations of this registration alone in the LiDAR frame, ``pose_sigma_*``
         those of the accumulated pose in the odom frame. ``ms_*`` are milliseconds of each stage.
     """
@@ -118,6 +127,7 @@ def row_of(frame: Frame, name: str) -> dict[str, Any]:
         'iterations': match.iterations if match else 0,
         'converged': bool(match and match.converged),
         'weak': ' '.join(report.weak_axes) if report else '',
+        'ill_conditioned': ' '.join(names_of(report.ill_conditioned)) if report else '',
     }
     row.update(zip(_CONDITIONS, report.conditions if report else empty, strict=True))
     row.update(zip(_EIGENVALUES, report.eigenvalues if report else empty, strict=True))

@@ -246,8 +246,8 @@ def _draw_timeline(
     end = max(time[-1], 2.0 * half)
     axes.set_xlim(-half, end + half)
     axes.text(
-        0.004, threshold * 1.12, f'weak above {threshold:g}', fontsize=11.5, va='bottom',
-        transform=axes.get_yaxis_transform(), zorder=5,
+        0.004, threshold * 1.12, f'ill conditioned above {threshold:g}', fontsize=11.5,
+        va='bottom', transform=axes.get_yaxis_transform(), zorder=5,
         bbox={'facecolor': 'white', 'alpha': 0.75, 'linewidth': 0, 'pad': 1.0},
     )  # fmt: skip
     _label_ends(axes, time, conditions, top)

@@ -71,11 +71,21 @@ def log_so3(rotation):
 
 @njit(cache=True, nogil=True)
 def retract(transform, delta):
-    """(4, 4) transform moved by ``delta = [w, v]`` in its body frame, rotation kept orthonormal."""
+    """(4, 4) transform moved by ``delta = [w, v]`` in its body frame, kept orthonormal."""
     out = transform.copy()
     rotation = transform[:3, :3].copy()
     out[:3, :3] = orthonormal(rotation @ exp_so3(delta[:3]))
     out[:3, 3] += rotation @ delta[3:]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def local(transform, other):
+    """(6,) step ``delta`` with ``retract(transform, delta) == other``."""
+    rotation = np.ascontiguousarray(transform[:3, :3].T)
+    out = np.empty(6)
+    out[:3] = log_so3(rotation @ np.ascontiguousarray(other[:3, :3]))
+    out[3:] = rotation @ (other[:3, 3] - transform[:3, 3])
     return out
 
 

@@ -1,2 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
+"""From scans to poses."""

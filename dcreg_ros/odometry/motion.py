@@ -12,7 +12,7 @@ Matrix = NDArray[np.float64]
 MIN_STEP = 1e-3
 """Seconds below which two poses say nothing of a velocity."""
 MAX_EXTRAPOLATION = 1.0
-"""Seconds for which a velocity is believed; after a longer gap the LiDAR may as well have stopped."""
+"""Seconds for which a velocity is believed; after a longer gap the LiDAR may have stopped."""
 
 
 class MotionModel:

@@ -13,12 +13,12 @@ from dcreg_ros.geometry.se3 import adjoint, apply, check_transform, exp_se3, inv
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.odometry.motion import MotionModel
 from dcreg_ros.odometry.preprocess import middle_of_sweep, undistort
-from dcreg_ros.voxels.thinning import one_per_cell
 from dcreg_ros.registration.covariance import bounded, to_ros_order
 from dcreg_ros.registration.points import as_points
 from dcreg_ros.registration.register import register
 from dcreg_ros.registration.result import RegistrationResult
 from dcreg_ros.voxels.map import CELLS_PER_EDGE, VoxelMap
+from dcreg_ros.voxels.thinning import one_per_cell
 
 Array = NDArray[np.float64]
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcreg_ros.degeneracy.schur import ZERO
+from dcreg_ros.registration.linearize import NormalEquations
 
 Matrix = NDArray[np.float64]
 
@@ -14,8 +15,15 @@ MIN_RESIDUAL = 1e-3
 """Least standard deviation of a residual [m]: a perfect fit is a coincidence, not knowledge."""
 
 
+def residual_variance(equations: NormalEquations) -> float:
+    """Variance of one weighted residual [m^2], six of them spent on the pose."""
+    spent = 6.0 * equations.weight / max(equations.num_matches, 1)
+    variance = equations.error2 / max(equations.weight - spent, 1e-9)
+    return max(variance, MIN_RESIDUAL**2)
+
+
 def registration_covariance(
-    hessian: Matrix, residual_variance: float, min_sigma: float, max_sigma: float
+    hessian: Matrix, variance: float, min_sigma: float, max_sigma: float
 ) -> Matrix:
     """Covariance ``s^2 H^-1`` of ``[rotation, translation]`` in the body frame.
 
@@ -23,8 +31,8 @@ def registration_covariance(
     ----------
     hessian : (6, 6) float array
         Positive semidefinite [1/rad^2, 1/m^2].
-    residual_variance : float
-        ``s^2``, variance of one weighted residual [m^2].
+    variance : float
+        ``s^2``, of one weighted residual [m^2].
     min_sigma, max_sigma : float
         Bounds of the standard deviation of every direction [m, rad].
 
@@ -34,7 +42,6 @@ def registration_covariance(
         Symmetric, eigenvalues within the squared bounds [rad^2, rad m, m^2].
     """
     values, vectors = np.linalg.eigh(hessian)
-    variance = max(residual_variance, MIN_RESIDUAL**2)
     least = max(variance / max_sigma**2, ZERO * values[-1])
     variances = np.where(values > least, variance / np.maximum(values, least), max_sigma**2)
     variances = np.clip(variances, min_sigma**2, max_sigma**2)

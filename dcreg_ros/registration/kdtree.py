@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Exact nearest neighbours: a kd-tree over points reordered so that a leaf is one stretch of memory.
+"""Exact nearest neighbours: a kd-tree over points in an order that keeps leaves together.
 
 Written here rather than taken from scipy because the searches run inside the compiled
 registration loop, which keeps neighbours between iterations and calls for few of them.
@@ -90,7 +90,7 @@ def _widest_axis(points, start, end):
 
 @njit(cache=True, nogil=True)
 def _select(points, order, low, high, middle, axis):
-    """Quickselect: after it, rows before `middle` are not above its coordinate, rows after not below."""
+    """Quickselect: rows before `middle` end up not above its coordinate, rows after not below."""
     while low < high:
         # The median of three keeps sorted and constant input from taking quadratic time.
         a, b, c = points[low, axis], points[(low + high) // 2, axis], points[high, axis]
@@ -117,7 +117,7 @@ def _select(points, order, low, high, middle, axis):
 
 @njit(cache=True, nogil=True)
 def nearest(tree, x, y, z, limit2, found_d2, found, stack, stack_d):
-    """Find the ``len(found)`` points nearest to a query, nearest first; returns how many there are.
+    """Find the ``len(found)`` points nearest to a query, nearest first; returns how many.
 
     Only points closer than ``sqrt(limit2)`` count. `found_d2` and `found` receive squared
     distances and rows of ``tree.points``; `stack` (MAX_DEPTH,) int64 and `stack_d` (MAX_DEPTH, 4)

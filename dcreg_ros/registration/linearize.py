@@ -9,11 +9,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 CHUNKS = 32
-"""Parts a source is cut into: a fixed number, so that sums do not depend on how many threads run."""
+"""Parts a source is cut into: fixed, so that sums do not depend on how many threads run."""
 
-SUMS = 31
-"""Per part: 21 of the Hessian, 6 of the gradient, matches, squared residuals, squared
-errors, weights."""
+SUMS = 52
+"""Per part: 21 of the Hessian, 6 of the gradient, matches, squared residuals, squared errors,
+weights, 21 of the noise."""
 
 
 class NormalEquations(NamedTuple):
@@ -33,6 +33,10 @@ class NormalEquations(NamedTuple):
         Sum of squared weighted errors [m^2].
     weight : float
         Sum of squared slopes: how many full matches they amount to.
+    noise : (6, 6) float array
+        What the uncertainty of the normals alone is expected to add to `hessian`: even a perfect
+        plane, its normals measured with noise, seems to constrain sliding along it (Hatleskog and
+        Alexis, arXiv 2410.10784).
     """
 
     hessian: NDArray[np.float64]
@@ -41,14 +45,16 @@ class NormalEquations(NamedTuple):
     residual2: float
     error2: float
     weight: float
+    noise: NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True)
-def add_match(sums, point, rotation, normal, residual, error, slope):
+def add_match(sums, point, rotation, normal, residual, error, slope, tilt2):
     """Add one match to `sums` (SUMS,).
 
     `point` (3,) in the source frame, `normal` (3,) in the target frame, distance `residual` [m],
-    weighted `error` [m] and its derivative `slope` with respect to the distance.
+    weighted `error` [m] and its derivative `slope` with respect to the distance, variance `tilt2`
+    of the normal about either axis in the plane [rad^2].
     ``J = [p x (R^T n), R^T n]`` (DCReg, arXiv 2509.06285, section III).
     """
     n0 = rotation[0, 0] * normal[0] + rotation[1, 0] * normal[1] + rotation[2, 0] * normal[2]
@@ -91,6 +97,32 @@ def add_match(sums, point, rotation, normal, residual, error, slope):
     sums[30] += slope * slope
 
 
+    # Normal errors in both directions of the plane: all directions less that of the normal.
+    w = slope * slope * tilt2
+    x, y, z = point[0], point[1], point[2]
+    sums[31] += w * (y * y + z * z) - tilt2 * j0 * j0
+    sums[32] -= w * x * y + tilt2 * j0 * j1
+    sums[33] -= w * x * z + tilt2 * j0 * j2
+    sums[34] -= tilt2 * j0 * j3
+    sums[35] -= w * z + tilt2 * j0 * j4
+    sums[36] += w * y - tilt2 * j0 * j5
+    sums[37] += w * (x * x + z * z) - tilt2 * j1 * j1
+    sums[38] -= w * y * z + tilt2 * j1 * j2
+    sums[39] += w * z - tilt2 * j1 * j3
+    sums[40] -= tilt2 * j1 * j4
+    sums[41] -= w * x + tilt2 * j1 * j5
+    sums[42] += w * (x * x + y * y) - tilt2 * j2 * j2
+    sums[43] -= w * y + tilt2 * j2 * j3
+    sums[44] += w * x - tilt2 * j2 * j4
+    sums[45] -= tilt2 * j2 * j5
+    sums[46] += w - tilt2 * j3 * j3
+    sums[47] -= tilt2 * j3 * j4
+    sums[48] -= tilt2 * j3 * j5
+    sums[49] += w - tilt2 * j4 * j4
+    sums[50] -= tilt2 * j4 * j5
+    sums[51] += w - tilt2 * j5 * j5
+
+
 @njit(cache=True, nogil=True)
 def unpack(parts):
     """Fields of :class:`NormalEquations` from all `parts` (CHUNKS, SUMS)."""
@@ -98,10 +130,18 @@ def unpack(parts):
     for part in range(parts.shape[0]):
         for k in range(SUMS):
             sums[k] += parts[part, k]
-    hessian = np.empty((6, 6))
+    return (
+        _symmetric(sums[:21]), sums[21:27].copy(), int(sums[27]), sums[28], sums[29], sums[30],
+        _symmetric(sums[31:52]))
+
+
+@njit(cache=True, nogil=True)
+def _symmetric(upper):
+    """(6, 6) matrix of its upper triangle (21,), row by row."""
+    out = np.empty((6, 6))
     k = 0
     for i in range(6):
         for j in range(i, 6):
-            hessian[i, j] = hessian[j, i] = sums[k]
+            out[i, j] = out[j, i] = upper[k]
             k += 1
-    return hessian, sums[21:27].copy(), int(sums[27]), sums[28], sums[29], sums[30]
+    return out

@@ -55,7 +55,7 @@ class MapPlaneMatcher:
         self._anchor = np.zeros((len(source), 3))
         self._slack = np.full(len(source), -1.0)
         self._mean = np.zeros((len(source), 3))
-        self._plane = np.zeros((len(source), 4))
+        self._plane = np.zeros((len(source), 5))
         self._usable = np.zeros(len(source), np.bool_)
 
     def linearize(self, transform: NDArray[np.float64]) -> NormalEquations:
@@ -73,24 +73,25 @@ class MapPlaneMatcher:
 
 @njit(cache=True, nogil=True)
 def _linearize(
-    transform, source, table, voxels, edge, radius, tolerance, scale, anchor, slack, mean, plane, usable,
-    parts, first, stride,
+    transform, source, table, voxels, edge, radius, tolerance, scale, anchor, slack, mean,
+    plane, usable, parts, first, stride,
 ):
     """Fill rows of `parts` (CHUNKS, SUMS); `anchor` to `usable` are kept between iterations."""
     n = source.shape[0]
     for part in range(first, CHUNKS, stride):
         start, end = n * part // CHUNKS, n * (part + 1) // CHUNKS
         _associate(
-            transform, source, table, voxels, edge, radius, tolerance, anchor, slack, mean, plane, usable,
-            start, end)
+            transform, source, table, voxels, edge, radius, tolerance, anchor, slack, mean,
+            plane, usable, start, end)
         _sum(transform, source, radius, scale, mean, plane, usable, start, end, parts[part])
 
 
 @njit(cache=True, nogil=True)
 def _associate(
-    transform, source, table, voxels, edge, radius, tolerance, anchor, slack, mean, plane, usable, start, end
+    transform, source, table, voxels, edge, radius, tolerance, anchor, slack, mean, plane,
+    usable, start, end,
 ):
-    """Find the planes (4,) in the map frame for source rows `start` to `end`."""
+    """Find the planes (5,) in the map frame for source rows `start` to `end`."""
     found_d2, found = np.empty(MAX_NEIGHBORS), np.empty(MAX_NEIGHBORS, np.int64)
     near, matrix, vectors = np.empty((MAX_NEIGHBORS, 3)), np.empty((3, 3)), np.empty((3, 3))
     two_d2, two, two_xyz = np.empty(2), np.empty(2, np.int64), np.empty((2, 3))
@@ -120,6 +121,7 @@ def _associate(
             fit = voxels.plane[two[0] // MAX_CELLS, two[0] % MAX_CELLS]
             mean[i, 0], mean[i, 1], mean[i, 2] = cx, cy, cz
             plane[i, 0], plane[i, 1], plane[i, 2] = fit[0], fit[1], fit[2]
+            plane[i, 4] = fit[4]
             plane[i, 3] = -(fit[0] * cx + fit[1] * cy + fit[2] * cz + fit[3])
 
 
@@ -146,4 +148,4 @@ def _sum(transform, source, radius, scale, mean, plane, usable, start, end, sums
         r = q[0] * x + q[1] * y + q[2] * z + q[3]
         if abs(r) < limit and _distance(mean[i], x, y, z) < radius:
             root = scale2 / (scale2 + r * r)
-            add_match(sums, p, rotation, q, r, root * r, root)
+            add_match(sums, p, rotation, q, r, root * r, root, q[4])

@@ -11,7 +11,7 @@ EPSILON = 2.220446049250313e-16
 
 @njit(cache=True, nogil=True)
 def fit_plane(points, tolerance, u, v, plane):
-    """Fit `plane` (4,) = (n, d), ``n . q + d = 0``, to `points` (K, 3); False where it does not fit.
+    """Fit `plane` (4,) = (n, d), ``n . q + d = 0``, to `points` (K, 3); whether it fits.
 
     Neighbourhoods in sparse clouds are often exactly collinear; the singular value decomposition
     (one-sided Jacobi) gives their minimum-norm solution, where normal equations would lose them.

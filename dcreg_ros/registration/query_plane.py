@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Association "query plane", the paper's: a plane through the five target points nearest to a query.
+"""Association "query plane", the paper's: a plane through the five points nearest to a query.
 
 Most queries move little between iterations. The five nearest stay the same while twice the
 movement is below the gap between the fifth and sixth distance, so they and their plane are kept
@@ -59,8 +59,8 @@ class QueryPlaneMatcher:
     def linearize(self, transform: NDArray[np.float64]) -> NormalEquations:
         """Match the source at `transform` (4, 4), ``T_target_source``, and sum the equations."""
         parts = sum_parts(
-            _linearize, self._threads, transform, self._source, self._tree, self._radius, self._tolerance,
-            self._slack, self._anchor, self._neighbors, self._plane, self._usable)
+            _linearize, self._threads, transform, self._source, self._tree, self._radius,
+            self._tolerance, self._slack, self._anchor, self._neighbors, self._plane, self._usable)
         return NormalEquations(*unpack(parts))
 
 
@@ -115,7 +115,7 @@ def _linearize_part(
         r = plane[i, 0] * x + plane[i, 1] * y + plane[i, 2] * z + plane[i, 3]
         s = 1.0 - WEIGHT_SLOPE * abs(r)
         if s > MIN_WEIGHT:
-            add_match(sums, p, rotation, plane[i], r, s * r, s - WEIGHT_SLOPE * abs(r))
+            add_match(sums, p, rotation, plane[i], r, s * r, s - WEIGHT_SLOPE * abs(r), 0.0)
 
 
 @njit(cache=True, nogil=True)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Iterated point-to-plane registration: match, linearise, analyse, solve, move, until it stands."""
+"""Iterated point-to-plane registration: match, linearise, analyse, solve, move, until it rests."""
 
 from typing import Protocol
 
@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.analysis import report_of
+from dcreg_ros.degeneracy.joint import physical_reference
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.degeneracy.solve import step_of
-from dcreg_ros.geometry.se3 import check_transform, retract
-from dcreg_ros.registration.covariance import registration_covariance
+from dcreg_ros.geometry.se3 import check_transform, local, retract
+from dcreg_ros.registration.covariance import registration_covariance, residual_variance
 from dcreg_ros.registration.linearize import NormalEquations
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.points import finite_points
@@ -47,7 +48,8 @@ def register(
         Points in the target frame [m], or for "map_plane" a map of them. Points given for
         "map_plane" are put into a map with voxels half the `search_radius` wide.
     initial_guess : (4, 4) array, optional
-        ``T_target_source`` to start from; identity by default.
+        ``T_target_source`` to start from, and the prediction that mitigation "prior" holds on to;
+        identity by default.
     config : RegistrationConfig, optional
         The paper's values by default.
 
@@ -100,10 +102,12 @@ def iterate(
                       f'{MIN_MATCHES} are needed')
             return _failure(reason, transform, history, config)
         report = report_of(
-            equations.hessian, config.condition_threshold, config.kappa_target)
+            equations.hessian, config.condition_threshold, config.kappa_target,
+            _reference(equations, config))
         delta = step_of(
             equations.hessian, equations.rhs, report, config.mitigation,
-            config.solver_tolerance, config.solver_max_iterations).delta
+            config.solver_tolerance, config.solver_max_iterations,
+            local(transform, guess), config.prior_weight).delta
         rmse = float(np.sqrt(equations.residual2 / equations.num_matches))
         history.append(Iteration(equations.num_matches, rmse, report, delta))
         transform = retract(transform, delta)
@@ -113,12 +117,23 @@ def iterate(
     return _success(transform, converged, history, equations, num_points, config)
 
 
+def _reference(
+    equations: NormalEquations, config: RegistrationConfig
+) -> NDArray[np.float64] | None:
+    """Information a motion must exceed, or None for the test of the paper."""
+    if config.detection == 'schur':
+        return None
+    noise_factor = config.noise_factor if config.detection == 'probabilistic' else 0.0
+    return physical_reference(
+        equations.noise, noise_factor, residual_variance(equations), config.sigma_rotation,
+        config.sigma_translation)
+
+
 def _success(
     transform: NDArray[np.float64], converged: bool, history: list[Iteration],
     equations: NormalEquations, num_points: int, config: RegistrationConfig,
 ) -> RegistrationResult:
     last = history[-1]
-    variance = equations.error2 / max(1, equations.num_matches - 6)
     return RegistrationResult(
         transform=transform,
         converged=converged,
@@ -129,7 +144,7 @@ def _success(
         failure_reason='',
         hessian=equations.hessian,
         covariance=registration_covariance(
-            equations.hessian, variance, config.min_sigma, config.max_sigma),
+            equations.hessian, residual_variance(equations), config.min_sigma, config.max_sigma),
         degeneracy=last.degeneracy,
         history=tuple(history),
     )

@@ -45,7 +45,7 @@ class RegistrationResult:
     iterations : int
         Iterations done.
     rmse : float
-        Root mean square point-to-plane distance of the last iteration [m], ``inf`` without matches.
+        Root mean square point-to-plane distance of the last iteration [m], ``inf`` without any.
     fitness : float
         Matches over source points, 0 to 1.
     num_matches : int

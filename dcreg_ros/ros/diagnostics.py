@@ -9,7 +9,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
 
-from dcreg_ros.degeneracy.report import AXES
+from dcreg_ros.degeneracy.report import AXES, names_of
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.ros.health import EVENTS, Snapshot
 
@@ -61,9 +61,9 @@ def observability(frame: Frame | None, frame_id: str, stamp: str, name: str) -> 
     """Return which directions of a frame are weak, by name, with all that is known about each.
 
     The axes are those of the LiDAR frame. Keys are the same for every scan that was registered:
-    ``weak``, ``condition_rotation``, ``condition_translation``, ``condition_full`` and, for each
-    of roll, pitch, yaw, x, y, z, ``<axis>.weak``, ``.condition``, ``.eigenvalue``, ``.sigma``,
-    ``.direction``, ``.contribution``, ``.angle``.
+    ``weak``, ``ill_conditioned``, ``condition_rotation``, ``condition_translation``,
+    ``condition_full`` and, for each of roll, pitch, yaw, x, y, z, ``<axis>.weak``,
+    ``.condition``, ``.eigenvalue``, ``.sigma``, ``.direction``, ``.contribution``, ``.angle``.
     """
     values = {
         'frame_id': frame_id,
@@ -81,6 +81,7 @@ def observability(frame: Frame | None, frame_id: str, stamp: str, name: str) -> 
     sigmas = direction_sigmas(frame)
     values |= {
         'weak': ' '.join(report.weak_axes),
+        'ill_conditioned': ' '.join(names_of(report.ill_conditioned)),
         'condition_rotation': _number(report.condition_rotation),
         'condition_translation': _number(report.condition_translation),
         'condition_full': _number(report.condition_full),

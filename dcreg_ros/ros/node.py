@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ROS 2 node: point clouds in, odometry with its weak directions out."""
 
+import logging
 import math
 import signal
 import sys
@@ -26,6 +27,7 @@ from dcreg_ros.io.times import choose_time_field
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.ros import diagnostics, messages, parameters
 from dcreg_ros.ros.health import Health
+from dcreg_ros.ros.log import forward_to_ros
 from dcreg_ros.ros.markers import degeneracy_markers
 from dcreg_ros.ros.qos import advertise, subscribe_to_sensor
 from dcreg_ros.ros.stamps import nanoseconds, stamp_text
@@ -35,6 +37,8 @@ from dcreg_ros.ros.worker import NewestOnlyWorker
 NAME = 'registration_node'
 LOG_PERIOD = 5.0
 """Least time between two log lines about the same kind of trouble [s]."""
+
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class RegistrationNode(Node):
@@ -46,6 +50,7 @@ class RegistrationNode(Node):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(NAME, **arguments)
+        self._log_handler = forward_to_ros(self.get_logger())
         self._config = self._applied = parameters.declare_parameters(self)
         self._transforms = Transforms(self, self._config.frames)
         self._health = Health(self._now())
@@ -70,6 +75,7 @@ class RegistrationNode(Node):
     def close(self) -> None:
         """End the worker; call it before the context is shut down."""
         self._worker.stop()
+        logging.getLogger('dcreg_ros').removeHandler(self._log_handler)
         self.destroy_node()
 
     def _load_odometry(self) -> dcreg_ros.LidarOdometry:
@@ -241,9 +247,9 @@ class RegistrationNode(Node):
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return the exit code of the process."""
     _interrupt_once()
-    rclpy.init(args=arguments)
     node = None
     try:
+        rclpy.init(args=arguments)
         node = RegistrationNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -259,6 +265,7 @@ def main(arguments: list[str] | None = None) -> int:
         if node is not None:
             node.close()
         rclpy.try_shutdown()
+        _ignore_signals()  # rclpy has put back the handlers that it found
     return 0
 
 
@@ -266,18 +273,21 @@ def _interrupt_once() -> None:
     """Let the first SIGINT or SIGTERM raise KeyboardInterrupt, and ignore those that follow.
 
     Ctrl-C under ``ros2 launch`` comes twice, from the terminal and from launch, and the second
-    must not break into the clean-up. rclpy's own handlers call these after they have woken the
-    executor.
+    must not break into the clean-up. rclpy's own handlers call this one after they have woken
+    the executor.
     """
-    interrupted: list[int] = []
 
-    def handler(number: int, _: Any) -> None:
-        if not interrupted:
-            interrupted.append(number)
-            raise KeyboardInterrupt
+    def handler(*_: Any) -> None:
+        _ignore_signals()
+        raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING_SIGNALS:
         signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == '__main__':

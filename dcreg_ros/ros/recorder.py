@@ -140,6 +140,7 @@ def row_of_values(values: dict[str, str], stamp: float) -> dict[str, Any]:
         'name': values.get('stamp', ''),
         'status': values.get('status', ''),
         'weak': values.get('weak', ''),
+        'ill_conditioned': values.get('ill_conditioned', ''),
     }
     for quantity in ('condition', 'eigenvalue', 'sigma'):
         for axis in AXES:

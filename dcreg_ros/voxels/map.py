@@ -8,8 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.voxels.hashing import (
-    EMPTY, find, insert_key, make_table, pack, remove_key, unpack)
+from dcreg_ros.voxels.hashing import EMPTY, find, insert_key, make_table, pack, remove_key, unpack
 
 CELLS_PER_EDGE = 4
 """A voxel is cut into 4 x 4 x 4 cells; a surface passes through about 16 of them."""
@@ -33,20 +32,20 @@ class Voxels(NamedTuple):
         Which cell of the voxel each one is.
     mean : (V, MAX_CELLS, 3) float32 array
         Mean of its points, from the voxel's lowest corner [m].
-    count : (V, MAX_CELLS) float32 array
+    seen : (V, MAX_CELLS) float32 array
         Points averaged: how often it was seen.
     plane : (V, MAX_CELLS, 5) float32 array
-        Unit normal, offset of the plane along it from the mean [m], variance about it [m^2];
+        Unit normal, offset of the plane along it from the mean [m], variance of its tilt [rad^2];
         a variance below zero means that there is no plane.
     fitted : (V, MAX_CELLS) float32 array
-        `count` when the plane was fitted, NEVER before.
+        `seen` when the plane was fitted, NEVER before.
     """
 
     key: NDArray[np.int64]
     used: NDArray[np.int32]
     code: NDArray[np.uint8]
     mean: NDArray[np.float32]
-    count: NDArray[np.float32]
+    seen: NDArray[np.float32]
     plane: NDArray[np.float32]
     fitted: NDArray[np.float32]
 
@@ -98,8 +97,8 @@ class VoxelMap:
 
     def _grow(self) -> None:
         grown = _allocate(2 * len(self.voxels.key))
-        for old, new in zip(self.voxels, grown, strict=True):
-            new[: self._size] = old[: self._size]
+        for name in Voxels._fields:
+            getattr(grown, name)[: self._size] = getattr(self.voxels, name)[: self._size]
         self.voxels = grown
         self.table = make_table(4 * len(grown.key))
         _index(self.table, grown.key[: self._size])
@@ -163,15 +162,15 @@ def _average(voxels, row, code, x, y, z):
         cell += 1
     mean = voxels.mean[row, cell] if cell < used else voxels.mean[row, 0]
     if cell < used:
-        voxels.count[row, cell] += np.float32(1.0)
-        share = 1.0 / voxels.count[row, cell]
+        voxels.seen[row, cell] += np.float32(1.0)
+        share = 1.0 / voxels.seen[row, cell]
         mean[0] += np.float32((x - mean[0]) * share)
         mean[1] += np.float32((y - mean[1]) * share)
         mean[2] += np.float32((z - mean[2]) * share)
     elif used < MAX_CELLS:
         voxels.used[row] = used + 1
         voxels.code[row, used] = code
-        voxels.count[row, used] = np.float32(1.0)
+        voxels.seen[row, used] = np.float32(1.0)
         voxels.fitted[row, used] = np.float32(NEVER)
         voxels.mean[row, used, 0] = np.float32(x)
         voxels.mean[row, used, 1] = np.float32(y)
@@ -210,7 +209,7 @@ def _copy_row(voxels, source, target):
     voxels.used[target] = voxels.used[source]
     voxels.code[target] = voxels.code[source]
     voxels.mean[target] = voxels.mean[source]
-    voxels.count[target] = voxels.count[source]
+    voxels.seen[target] = voxels.seen[source]
     voxels.plane[target] = voxels.plane[source]
     voxels.fitted[target] = voxels.fitted[source]
 

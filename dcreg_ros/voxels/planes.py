@@ -18,8 +18,10 @@ LINE = 0.05
 """Middle over largest eigenvalue below which neighbours are a line and say nothing of a plane."""
 FLAT = 0.1
 """Smallest over middle eigenvalue above which they are no surface."""
+COMMON_SIGMA = 0.005
+"""Error that all points of a scan share [m], from its pose: it tilts planes with no residual."""
 REFIT = 1.5
-"""A plane is fitted anew once its cell has been seen this many times as often as at the last fit."""
+"""A plane is fitted anew once its cell has been seen this many times as often as before."""
 
 
 @njit(cache=True, nogil=True)
@@ -33,30 +35,30 @@ def ensure_plane(
     five arguments are scratch for MAX_NEIGHBORS cells.
     """
     row, cell = cell_id // MAX_CELLS, cell_id % MAX_CELLS
-    count, fitted = voxels.count[row, cell], voxels.fitted[row, cell]
+    count, fitted = voxels.seen[row, cell], voxels.fitted[row, cell]
     if fitted < 0.0 or count > REFIT * fitted:
         found_count = nearest_cells(
             table, voxels, edge, x, y, z, radius, found_d2, found, near)
-        variance = -1.0
+        tilt2 = -1.0
         for k in NEIGHBORS:
-            variance = _fit(near, min(k, found_count), tolerance, matrix, vectors)
-            if variance >= 0.0 or k >= found_count:
+            tilt2 = _fit(near, min(k, found_count), tolerance, matrix, vectors)
+            if tilt2 >= 0.0 or k >= found_count:
                 break
         plane = voxels.plane[row, cell]
-        if variance >= 0.0:
+        if tilt2 >= 0.0:
             offset = 0.0
             for axis in range(3):
                 plane[axis] = np.float32(vectors[axis, 0])
                 offset += vectors[axis, 0] * (matrix[axis, 1] - near[0, axis])
             plane[3] = np.float32(offset)
-        plane[4] = np.float32(variance)
+        plane[4] = np.float32(tilt2)
         voxels.fitted[row, cell] = count
     return voxels.plane[row, cell, 4] >= 0.0
 
 
 @njit(cache=True, nogil=True)
 def _fit(near, k, tolerance, matrix, vectors):
-    """Variance about the plane of the first `k` rows of `near`, or -1 where they span none.
+    """Variance of the tilt [rad^2] of the plane of `k` rows of `near`, or -1 where they span none.
 
     The normal is left in ``vectors[:, 0]`` and the centroid in ``matrix[:, 1]``.
     """
@@ -88,4 +90,6 @@ def _fit(near, k, tolerance, matrix, vectors):
         if not abs(distance) < tolerance:
             return -1.0
     matrix[0, 1], matrix[1, 1], matrix[2, 1] = cx, cy, cz
-    return max(low, 0.0) / k
+    # Residual variance over the spread along either axis of the plane; a plane has three unknowns.
+    variance = max(low, 0.0) / (k - 3) + 0.5 * k * COMMON_SIGMA**2
+    return 0.5 * variance * (1.0 / middle + 1.0 / high)

@@ -23,7 +23,8 @@ def one_per_cell(points: NDArray[np.float64], cell: float) -> NDArray[np.float64
     -------
     (K, 3) float64 array
     """
-    return _one_per_cell(points, 1.0 / cell, np.full(1 << (2 * len(points) + 1).bit_length(), EMPTY))
+    slots = 1 << (2 * len(points) + 1).bit_length()
+    return _one_per_cell(points, 1.0 / cell, np.full(slots, EMPTY))
 
 
 @njit(cache=True, nogil=True)
