@@ -27,7 +27,7 @@ setup(
     description='LiDAR odometry that says which directions the scene leaves undetermined',
     author='The dcreg_ros authors',
     maintainer='The dcreg_ros authors',
-    maintainer_email='maintainers@users.noreply.r-seed-a213b030.example',
+    maintainer_email='maintainers@dcreg-ros.example',
     license='Apache-2.0',
     keywords=['ROS', 'LiDAR', 'odometry', 'ICP', 'degeneracy'],
     classifiers=[

@@ -222,9 +222,10 @@ def test_off_axis_tunnel_has_two_free_motions_though_three_axes_look_weak():
     points, normals = cylinder_wall(radius=3.0, center=(0.0, 0.3), seed=3)
     report = dcreg_ros.analyze_degeneracy(hessian_of(points, normals))
     assert len(report.weak_twists) == 2
+    # Turning about the line through (0, 0, 0.3) along x moves the sensor along y.
     along, around = np.array([0, 0, 0, 1, 0, 0.0]), np.array([1, 0, 0, 0, 0.3, 0.0])
     basis = np.linalg.qr(report.weak_twists.T)[0]
-    for twist in (along, around):  # turning about the line (0, 0, 0.3) moves the sensor by x times r
+    for twist in (along, around):
         assert basis @ (basis.T @ twist) == pytest.approx(twist, abs=1e-6)
     assert report.weak_rotation == pytest.approx(np.array([[1.0, 0.0, 0.0]]), abs=1e-6)
     assert report.weak_translation.shape == (2, 3)

@@ -68,7 +68,7 @@ class RegistrationNode(Node):
             'points',
             self._receive,
             incompatible=lambda text: self._note('incompatible', text),
-            lost=lambda number: self._health.count('lost', number=number),
+            lost=lambda text, number: self._note('lost', text, number),
         )
         self.get_logger().info(f'waiting for scans on {self._subscription.topic_name}')
 
@@ -79,7 +79,7 @@ class RegistrationNode(Node):
         self.destroy_node()
 
     def _load_odometry(self) -> dcreg_ros.LidarOdometry:
-        self.get_logger().info('loading kernels; the very first start compiles them (a minute)')
+        self.get_logger().info('loading kernels; the very first start compiles them (some seconds)')
         started = time.perf_counter()
         dcreg_ros.warm_up(self._config)
         if not self.context.ok():
@@ -233,8 +233,8 @@ class RegistrationNode(Node):
         response.message = 'the next scan starts a new map, at the origin'
         return response
 
-    def _note(self, event: str, text: str) -> None:
-        self._health.count(event, text)
+    def _note(self, event: str, text: str, number: int = 1) -> None:
+        self._health.count(event, text, number)
         now = time.monotonic()
         if now - self._logged.get(event, -math.inf) >= LOG_PERIOD:
             self._logged[event] = now

@@ -29,27 +29,28 @@ def subscribe_to_sensor(
     topic: str,
     callback: Callable[[Any], None],
     incompatible: Callable[[str], None],
-    lost: Callable[[int], None],
+    lost: Callable[[str, int], None],
 ) -> Any:
     """Subscribe as to a sensor: best effort and a short queue, for only the newest counts.
 
-    `incompatible` is called with words about a publisher whose QoS does not fit, `lost` with the
-    number of messages that the middleware lost.
+    `incompatible` is called with words about a publisher whose QoS does not fit, `lost` with words
+    and the number of messages that the middleware lost.
     """
+    full_topic = node.resolve_topic_name(topic)
+    override = f'qos_overrides.{full_topic}.subscription.reliability'
 
     def on_incompatible(event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         incompatible(
-            f'a publisher on {subscription_topic} offers another {policy} than the subscription '
-            f'asks for, nothing will come from it: set qos_overrides.{subscription_topic}.'
-            'subscription.*'
+            f'a publisher on {full_topic} offers another {policy} than the subscription asks '
+            f'for, nothing will come from it: change {override}'
         )
 
-    subscription_topic = node.resolve_topic_name(topic)
-    events = SubscriptionEventCallbacks(
-        incompatible_qos=on_incompatible,
-        message_lost=lambda event: lost(event.total_count_change),
-    )
+    def on_lost(event: Any) -> None:
+        number = event.total_count_change
+        lost(f'{number} scans lost by the middleware: try {override}: reliable', number)
+
+    events = SubscriptionEventCallbacks(incompatible_qos=on_incompatible, message_lost=on_lost)
     options = QoSOverridingOptions.with_default_policies()
 
     def subscribe(event_callbacks: Any) -> Any:
