@@ -316,6 +316,7 @@ def report(conditions):
     rows = np.vstack([np.eye(3), np.eye(3)])
     return DegeneracyReport(
         mask=conditions > 10.0,
+        ill_conditioned=conditions > 10.0,
         eigenvalues=1e4 / 3.0 / conditions,
         conditions=conditions,
         condition_rotation=conditions[:3].max(),
@@ -325,6 +326,10 @@ def report(conditions):
         contributions=rows,
         angles=np.zeros(6),
         preconditioner=np.eye(6),
+        weak_rotation=np.empty((0, 3)),
+        weak_translation=np.empty((0, 3)),
+        weak_twists=np.empty((0, 6)),
+        anchor=np.zeros((6, 6)),
     )
 
 

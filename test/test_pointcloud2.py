@@ -284,8 +284,8 @@ def test_another_clock_counts_from_the_first_point_and_says_so_once(caplog):
     for _ in range(3):
         _, times = decode_pointcloud2(timed('d', [(1234.5 + t) * 1e9 for t in SWEEP]))
     np.testing.assert_allclose(times, SWEEP, atol=1e-9)
-    assert [record.levelname for record in caplog.records] == ['WARNING']
-    assert 'another clock' in caplog.text
+    warnings = [record for record in caplog.records if record.levelname == 'WARNING']
+    assert len(warnings) == 1 and 'another clock' in warnings[0].getMessage()
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_implausible_times_are_left_out_and_said_once(caplog, code, values, why)
         points, times = decode_pointcloud2(timed(code, values, name='t'))
         assert times is None
         assert len(points) == len(values)
-    assert [record.levelname for record in caplog.records] == ['WARNING']
+    assert [r.levelname for r in caplog.records if r.levelname == 'WARNING'] == ['WARNING']
     assert why in caplog.text
     assert "'t'" in caplog.text
 

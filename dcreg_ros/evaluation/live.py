@@ -70,6 +70,10 @@ class LiveRun:
         return self.trajectory[index]
 
 
+RELIABLE = ('--ros-args', '-p', 'qos_overrides./points.subscription.reliability:=reliable')
+"""Best effort loses large clouds between two processes of one machine."""
+
+
 @contextmanager
 def running_node(folder: Path) -> Iterator[Processes]:
     """Start the node in a graph of its own; it and whatever else is started ends with the context.
@@ -86,7 +90,7 @@ def running_node(folder: Path) -> Iterator[Processes]:
     """
     importlib.import_module('rclpy')  # here and now rather than in three logs
     with Processes(folder, private_graph()) as processes:
-        processes.start('node', 'dcreg_ros.ros.node')
+        processes.start('node', 'dcreg_ros.ros.node', *RELIABLE)
         yield processes
 
 

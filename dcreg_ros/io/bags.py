@@ -50,7 +50,7 @@ class BagSource:
         self.skipped = 0
         self._paths = list(paths)
         self._config = input_config or InputConfig()
-        with self._open() as reader:
+        with self.open_reader() as reader:
             self.topic = _choose_topic(self.name, reader, topic)
             self._length = reader.topics[self.topic].msgcount
 
@@ -63,7 +63,7 @@ class BagSource:
         self.skipped = 0
         index = -1
         try:
-            with self._open() as reader:
+            with self.open_reader() as reader:
                 connections = reader.topics[self.topic].connections
                 for index, (connection, _, data) in enumerate(reader.messages(connections)):
                     scan = self._scan(reader, connection.msgtype, data, index)
@@ -77,7 +77,8 @@ class BagSource:
             _logger.warning('%s: %d of %d messages are missing', self.name, lost, self._length)
 
     @contextmanager
-    def _open(self) -> Iterator[Any]:
+    def open_reader(self) -> Iterator[Any]:
+        """Open the recording itself, for those who want its bytes."""
         try:
             from rosbags.highlevel import AnyReader
             from rosbags.typesys import Stores, get_typestore

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcreg_ros.io.fields import COORDINATES, points_and_times, require_coordinates
+from dcreg_ros.io.scan import seconds
 from dcreg_ros.io.times import choose_time_field
 
 # sensor_msgs/PointField; 9 and 10 are new in ROS 2 Lyrical.
@@ -92,7 +93,7 @@ def decode_pointcloud2(
 
 def stamp_seconds(stamp: Any) -> float:
     """Return a ``builtin_interfaces/Time`` in seconds."""
-    return stamp.sec + 1e-9 * stamp.nanosec
+    return seconds(int(stamp.sec) * 10**9 + int(stamp.nanosec))
 
 
 def pack_points(

@@ -35,6 +35,12 @@ class Scan:
     name: str
 
 
+def seconds(nanoseconds: int) -> float:
+    """Return a stamp in seconds, the same double wherever it comes from."""
+    whole, rest = divmod(nanoseconds, 10**9)
+    return whole + 1e-9 * rest
+
+
 class ScanSource(Protocol):
     """Scans in the order of recording; may be iterated more than once.
 

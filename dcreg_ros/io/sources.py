@@ -12,7 +12,7 @@ from dcreg_ros.io.bags import BagSource
 from dcreg_ros.io.fields import points_and_times
 from dcreg_ros.io.pcd import read_pcd
 from dcreg_ros.io.ply import read_ply
-from dcreg_ros.io.scan import Scan, ScanSource
+from dcreg_ros.io.scan import Scan, ScanSource, seconds
 
 DEFAULT_PERIOD = 0.1
 FILE_FRAME = 'lidar'
@@ -126,7 +126,9 @@ class FileSource:
             )
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from None
-        return Scan(index * self._period, points, times, FILE_FRAME, path.name)
+        # To whole nanoseconds, as a ROS message carries it, so that a node gets the same stamp.
+        stamp = seconds(round(index * self._period * 1e9))
+        return Scan(stamp, points, times, FILE_FRAME, path.name)
 
 
 def _of_type(paths: Sequence[Path], suffixes: Collection[str]) -> list[Path]:

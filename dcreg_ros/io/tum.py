@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-_FORMAT = ['%.9f'] + 7 * ['%.12g']
-
 
 def write_tum(path: str | Path, stamps: ArrayLike, poses: ArrayLike) -> None:
-    """Write poses, to nanoseconds and 12 digits.
+    """Write poses: stamps to nanoseconds, the rest so that it reads back as the same doubles.
 
     Parameters
     ----------
@@ -44,7 +42,9 @@ def write_tum(path: str | Path, stamps: ArrayLike, poses: ArrayLike) -> None:
         quaternions = Rotation.from_matrix(poses[:, :3, :3]).as_quat()
         quaternions = np.where(quaternions[:, 3:] < 0.0, -quaternions, quaternions)
     rows = np.column_stack([stamps, poses[:, :3, 3], quaternions])
-    np.savetxt(path, rows, fmt=_FORMAT)
+    with open(path, 'w', encoding='utf-8') as file:
+        for stamp, *pose in rows.tolist():
+            file.write(' '.join([f'{stamp:.9f}', *map(repr, pose)]) + '\n')
 
 
 def read_tum(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -60,7 +60,7 @@ def read_outgoing(
 
 
 def _read_bag(source: BagSource) -> Iterator[Outgoing]:
-    with source._open() as reader:
+    with source.open_reader() as reader:
         connections = reader.topics[source.topic].connections
         for connection, _, data in reader.messages(connections):
             if reader.is2:

@@ -25,10 +25,11 @@ from rclpy.utilities import remove_ros_args
 
 from dcreg_ros.degeneracy.report import AXES
 from dcreg_ros.evaluation.diagnostics_log import DiagnosticsTable, write_diagnostics
+from dcreg_ros.io.scan import seconds
 from dcreg_ros.io.tum import write_tum
 from dcreg_ros.ros.messages import pose_matrix
 from dcreg_ros.ros.qos import reliable
-from dcreg_ros.ros.stamps import NANOSECONDS, nanoseconds
+from dcreg_ros.ros.stamps import nanoseconds
 
 DEPTH = 1000
 HEALTH_WAIT = 3.0
@@ -147,12 +148,6 @@ def row_of_values(values: dict[str, str], stamp: float) -> dict[str, Any]:
             text = values.get(f'{axis}.{quantity}', 'nan')
             row[f'{quantity}_{axis}'] = float(text.split()[0])
     return row
-
-
-def seconds(stamp: int) -> float:
-    """Return nanoseconds in seconds, as the odometry got them."""
-    whole, rest = divmod(stamp, NANOSECONDS)
-    return whole + 1e-9 * rest
 
 
 def record(recorder: Recorder, count: int | None = None, idle: float | None = None) -> Recording:
