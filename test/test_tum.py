@@ -37,8 +37,8 @@ def test_layout_of_a_line(tmp_path):
     write_tum(tmp_path / 'poses.txt', [1700000000.123456], [pose])
     (line,) = (tmp_path / 'poses.txt').read_text().splitlines()
     words = line.split()
-    assert words[:3] == ['1700000000.123456001', '1', '-2']
-    assert words[3] == '0.333333333333'
+    assert words[:3] == ['1700000000.123456001', '1.0', '-2.0']
+    assert float(words[3]) == 1 / 3
     np.testing.assert_allclose([float(word) for word in words[4:]], [0, 0, 0.5**0.5, 0.5**0.5])
 
 

@@ -7,14 +7,34 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 GRACE = 5.0
 """Seconds between the polite end of a process and the other one."""
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait: between the start of a child and its entry in the list it would lose it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: list[int] = []
+    ending = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda n, _: pending.append(n)) for number in ending}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in pending:
+            signal.raise_signal(number)
 
 
 class ProcessFailure(RuntimeError):
@@ -57,14 +77,15 @@ class Processes:
         """Run ``python -m module arguments`` under a name of its own."""
         log = open(self._folder / f'{name}.log', 'wb')  # noqa: SIM115 (closed in close)
         self._logs.append(log)
-        self._running[name] = subprocess.Popen(
-            [sys.executable, '-m', module, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=self._environment,
-            start_new_session=True,
-        )
+        with _signals_held_back():
+            self._running[name] = subprocess.Popen(
+                [sys.executable, '-m', module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
 
     def check(self, *names: str) -> None:
         """Make sure that processes are running.
