@@ -65,7 +65,7 @@ def run(arguments: Namespace) -> int:
     source = open_source(arguments.source, arguments.topic, config.input, arguments.period)
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
-    print('loading kernels; the very first run compiles them (some seconds)', file=sys.stderr)
+    print('loading kernels; the very first run compiles them (up to a minute)', file=sys.stderr)
     dcreg_ros.warm_up(config)
     with _collected_warnings() as warnings:
         result = run_odometry(source, config, lambda scans: _bar(scans, len(source)))

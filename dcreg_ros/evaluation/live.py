@@ -128,7 +128,7 @@ def play_live(
     for name in OUTPUTS:
         (folder / name).unlink(missing_ok=True)
     processes.start('recorder', 'dcreg_ros.ros.recorder', '-o', str(folder))
-    say('waiting for the node; its very first start compiles the kernels (some seconds)')
+    say('waiting for the node; its very first start compiles the kernels (up to a minute)')
     # What is said before the recorder listens would look like drops.
     processes.start('ready', 'dcreg_ros.ros.ready', *_TOPICS, '--timeout', str(_START_TIMEOUT))
     processes.wait('ready', _START_TIMEOUT + 30.0, alive=('node', 'recorder'))

@@ -79,7 +79,7 @@ class RegistrationNode(Node):
         self.destroy_node()
 
     def _load_odometry(self) -> dcreg_ros.LidarOdometry:
-        self.get_logger().info('loading kernels; a first start compiles them (some seconds)')
+        self.get_logger().info('loading kernels; a first start compiles them (up to a minute)')
         started = time.perf_counter()
         dcreg_ros.warm_up(self._config)
         if not self.context.ok():
