@@ -39,6 +39,8 @@ def start_demo(folder, *arguments):
         [sys.executable, '-m', 'dcreg_ros.commands.main', 'demo', '-o', str(folder), *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {'PYTHONPATH': path.rstrip(os.pathsep)},
+        # A test run in the background of a shell has Ctrl-C ignored, and would hand that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 

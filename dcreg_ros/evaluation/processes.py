@@ -33,8 +33,8 @@ def _signals_held_back() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in pending:
-            signal.raise_signal(number)
+        for held in pending:
+            signal.raise_signal(held)
 
 
 class ProcessFailure(RuntimeError):

@@ -37,12 +37,12 @@ def ensure_plane(
     row, cell = cell_id // MAX_CELLS, cell_id % MAX_CELLS
     count, fitted = voxels.seen[row, cell], voxels.fitted[row, cell]
     if fitted < 0.0 or count > REFIT * fitted:
-        found_count = nearest_cells(
-            table, voxels, edge, x, y, z, radius, found_d2, found, near)
         tilt2 = -1.0
         for k in NEIGHBORS:
-            tilt2 = _fit(near, min(k, found_count), tolerance, matrix, vectors)
-            if tilt2 >= 0.0 or k >= found_count:
+            found_count = nearest_cells(
+                table, voxels, edge, x, y, z, radius, found_d2[:k], found[:k], near)
+            tilt2 = _fit(near, found_count, tolerance, matrix, vectors)
+            if tilt2 >= 0.0 or found_count < k:
                 break
         plane = voxels.plane[row, cell]
         if tilt2 >= 0.0:
