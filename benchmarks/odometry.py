@@ -76,20 +76,22 @@ def drive(names: list[str], arguments: argparse.Namespace) -> None:
     decoding(sequence)
 
 
-TIME_HEADER = ['system', 'median ms', 'p95 ms', 'p95/median', 'median/ours', 'p95/ours']
+TIME_HEADER = [
+    'system', 'median ms', 'p95 ms', 'p95/median', 'CPU ms', 'median/ours', 'p95/ours', 'CPU/ours']
 
 
 def time_rows(runs: dict[str, Run]) -> list[list[str]]:
     """Milliseconds per scan of each system, and how many times ours that is."""
-    ours = runs[OURS].milliseconds
+    ours, ours_cpu = runs[OURS].milliseconds, np.array(runs[OURS].cpu)
     rows = []
     for name, run in runs.items():
         median, p95 = np.median(run.milliseconds), np.percentile(run.milliseconds, 95)
         # Scan by scan: whatever else the machine does falls on both of a pair.
         ratio = np.median(run.milliseconds / ours)
         rows.append([
-            name, f'{median:.1f}', f'{p95:.1f}', f'{p95 / median:.2f}', f'{ratio:.2f}',
-            f'{p95 / np.percentile(ours, 95):.2f}'])
+            name, f'{median:.1f}', f'{p95:.1f}', f'{p95 / median:.2f}',
+            f'{1e3 * np.median(run.cpu):.1f}', f'{ratio:.2f}',
+            f'{p95 / np.percentile(ours, 95):.2f}', f'{np.median(run.cpu / ours_cpu):.2f}'])
     return rows
 
 

@@ -24,10 +24,14 @@ PAUSE = 0.002
 
 @dataclass
 class Run:
-    """What one system did with a sequence: poses of the first round, seconds of all rounds."""
+    """What one system did with a sequence: poses of the first round, seconds of all rounds.
+
+    `cpu` is summed over threads: what a scan costs a robot whose other cores are busy.
+    """
 
     poses: list[Any] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     frames: list[Any] = field(default_factory=list)
 
     @property
@@ -48,11 +52,12 @@ def alternate(names: Items[str], scans: Items[Any], voxel: float, rounds: int) -
             for name in [*names[first:], *names[:first]]:
                 arguments = systems[name].prepare(scan.points, scan.times, scan.stamp)
                 time.sleep(PAUSE)
-                began = time.perf_counter()
+                began, worked = time.perf_counter(), time.process_time()
                 pose = systems[name].step(*arguments)
-                seconds = time.perf_counter() - began
+                seconds, cpu = time.perf_counter() - began, time.process_time() - worked
                 if k > 0:
                     runs[name].seconds.append(seconds)
+                    runs[name].cpu.append(cpu)
                 if number == 0:
                     runs[name].poses.append(np.array(pose))
         if OURS in systems and number == 0:

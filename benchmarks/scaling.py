@@ -90,10 +90,10 @@ def with_map(markdown: bool, sizes: tuple[int, ...]) -> None:
         # Beyond the room, so that its own voxels are the same in every map.
         around = rng.uniform(-80.0, 80.0, (2 * size, 3)) * [1.0, 1.0, 0.5]
         around = around[np.abs(around[:, 0]) > 20.0]
-        voxels.insert(around[:size], np.zeros(3))
-        voxels.insert(first, np.zeros(3))
+        voxels.insert(around[:size], np.eye(4))
+        voxels.insert(first, np.eye(4))
         match = milliseconds(lambda _, v=voxels: dcreg_ros.register(last, v, guess, config), 15)
-        insert = milliseconds(lambda _, v=voxels: v.insert(last, np.zeros(3)), 15)
+        insert = milliseconds(lambda _, v=voxels: v.insert(last, np.eye(4)), 15)
         rows.append([
             f'{len(voxels)}', f'{np.median(match):.2f}', f'{np.median(insert):.2f}'])
     print_table(

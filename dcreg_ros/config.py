@@ -28,17 +28,26 @@ class RegistrationConfig(_Section):
         doc='Where the plane of a match comes from: fitted to the 5 nearest target points of each '
             'query (the paper), or held by the nearest voxel of a map.')
     detection: str = parameter(
-        'schur', choices=('schur', 'schur_physical', 'probabilistic'), live=True,
+        'schur', choices=(
+            'schur', 'schur_physical', 'probabilistic', 'full_eigenvalue', 'full_condition',
+            'localizability', 'observability'), live=True,
         doc='When a direction counts as weak: by the condition numbers of the Schur complements '
             '(the paper), by its standard deviation against sigma_rotation and sigma_translation, '
-            'or by that and by how much more the geometry says than the noise of its normals.')
+            'by that and by how much more the geometry says than the noise of its normals, by the '
+            'eigenvalues of the whole Hessian or their ratio, or by counting matches as X-ICP and '
+            'SuperLoc do.')
     mitigation: str = parameter(
-        'dcreg', choices=('none', 'dcreg', 'prior'), live=True,
-        doc='How a step is solved where directions are weak: as if none were, as in the paper, or '
-            'held to the prediction in the weak motions alone.')
+        'dcreg', choices=(
+            'none', 'dcreg', 'truncated_cg', 'clamped', 'remap', 'tsvd', 'tikhonov', 'xicp',
+            'prior'), live=True,
+        doc='How a step is solved where directions are weak: as if none were, as in the paper, '
+            'by its solver stopped early, with its clamped system, with the weak motions taken '
+            'out of the step (remap, tsvd, xicp) or damped (tikhonov), or held to the prediction '
+            'in the weak motions alone.')
     condition_threshold: float = parameter(
         10.0, low=1.0, high=1e6, live=True,
-        doc='Largest over own Schur eigenvalue above which a direction is weak (paper, sec. IV).')
+        doc='Largest over own Schur eigenvalue above which a direction is weak (paper, sec. IV); '
+            'over own eigenvalue of the whole Hessian for detection "full_condition".')
     kappa_target: float = parameter(
         10.0, low=1.0, high=1e6, live=True,
         doc='Condition number that the preconditioner gives a weak block (paper, sec. VI).')
@@ -57,6 +66,39 @@ class RegistrationConfig(_Section):
         100.0, low=0.0, high=1e9, live=True,
         doc='Weight of the prediction in weak directions for mitigation "prior", against that of '
             'a geometry just strong enough; 0 is the same as "none".')
+    hysteresis: float = parameter(
+        1.0, low=1.0, high=100.0, live=True,
+        doc='A motion weak in the scan before must be this many times more precise to count as '
+            'known again; 1 for no memory. Not for detection "schur".')
+    eigenvalue_threshold: float = parameter(
+        120.0, low=0.0, high=1e12, live=True,
+        doc='Eigenvalue of the Hessian below which a direction is weak, for detection '
+            '"full_eigenvalue".')
+    truncated_iterations: int = parameter(
+        1, low=1, high=100, live=True,
+        doc='Conjugate-gradient iterations for one step of mitigation "truncated_cg".')
+    tikhonov_weight: float = parameter(
+        100.0, low=0.0, high=1e12, live=True,
+        doc='Added to the diagonal of the Hessian by mitigation "tikhonov"; 0 is "none".')
+    xicp_high: float = parameter(
+        1000.0, low=0.0, high=1e9, live=True,
+        doc='Matches aligned with a mode (each counted by its cosine) from which it is '
+            'localizable, for detection "localizability" and mitigation "xicp".')
+    xicp_enough: float = parameter(
+        300.0, low=0.0, high=1e9, live=True,
+        doc='The same for strongly aligned matches; and for all aligned ones, from which a mode '
+            'is partially localizable.')
+    xicp_insufficient: float = parameter(
+        150.0, low=0.0, high=1e9, live=True,
+        doc='Strongly aligned matches below which a mode is not localizable at all.')
+    xicp_partial: str = parameter(
+        'equality', choices=('equality', 'inequality'), live=True,
+        doc='Whether the step along a partially localizable mode is that of its aligned matches, '
+            'or only no longer.')
+    observability_threshold: float = parameter(
+        0.2, low=0.0, high=1.0, live=True,
+        doc='Votes of an axis against an even split below which it is weak, for detection '
+            '"observability".')
     search_radius: float = parameter(
         1.0, low=1e-3, high=100.0, unit='m',
         doc='Largest distance to the fifth neighbour (query_plane) or to the voxel (map_plane).')
@@ -100,6 +142,9 @@ class PreprocessConfig(_Section):
     voxel_size: float = parameter(
         0.3, low=0.01, high=10.0, unit='m',
         doc='Edge of the cells that keep one point each for registration.')
+    max_keypoints: int = parameter(
+        3000, low=100, high=1000000,
+        doc='Points used for registration at most; where a scan has more, its cells are widened.')
 
 
 @dataclass(frozen=True)

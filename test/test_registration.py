@@ -222,7 +222,7 @@ def test_noise_of_the_normals_explains_what_a_plane_seems_to_say_about_sliding()
     for _ in range(10):
         flat = np.c_[rng.uniform(-6, 6, (20000, 2)), rng.normal(scale=0.02, size=20000)]
         voxels = dcreg_ros.VoxelMap(0.5)
-        voxels.insert(flat, np.zeros(3))
+        voxels.insert(flat, np.eye(4))
         source = np.c_[rng.uniform(-5, 5, (1500, 2)), rng.normal(scale=0.02, size=1500)]
         matcher = MapPlaneMatcher(
             source, voxels, dcreg_ros.RegistrationConfig(association='map_plane'))

@@ -12,7 +12,7 @@ from dcreg_ros.geometry.eigen3 import eigen3
 from dcreg_ros.voxels.hashing import find, insert_key, make_table, pack, remove_key, unpack
 from dcreg_ros.voxels.map import CELLS_PER_EDGE, MAX_CELLS, VoxelMap
 from dcreg_ros.voxels.nearest import nearest_cells
-from dcreg_ros.voxels.thinning import one_per_cell
+from dcreg_ros.odometry.selection import one_per_cell, select
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 60)), max_size=300))
@@ -42,7 +42,7 @@ def test_cells_hold_the_mean_of_their_points():
     points = np.c_[rng.uniform(-3, 3, (3000, 2)), rng.uniform(-0.1, 0.1, 3000)]
     voxels = VoxelMap(0.5)
     for part in np.array_split(points, 5):
-        voxels.insert(part, np.zeros(3))
+        voxels.insert(part, np.eye(4))
     cells = {}
     for point in points:
         cells.setdefault(tuple(np.floor(point / (0.5 / CELLS_PER_EDGE)).astype(int)), []).append(
@@ -57,7 +57,7 @@ def test_growth_keeps_everything():
     rng = np.random.default_rng(1)
     points = rng.uniform(-200, 200, (20000, 3))
     voxels = VoxelMap(0.5)
-    voxels.insert(points, np.zeros(3))
+    voxels.insert(points, np.eye(4))
     assert len(voxels) == len(np.unique(np.floor(points / 0.5), axis=0))
     distance, _ = cKDTree(voxels.means()).query(points)
     assert distance.max() < 0.5
@@ -68,7 +68,9 @@ def test_far_voxels_are_forgotten_and_near_ones_are_not():
     voxels = VoxelMap(0.5, radius=20.0)
     for step in range(200):
         center = np.array([step * 1.0, 0.0, 0.0])
-        voxels.insert(center + rng.uniform(-8, 8, (800, 3)), center)
+        pose = np.eye(4)
+        pose[:3, 3] = center
+        voxels.insert(rng.uniform(-8, 8, (800, 3)), pose)
     means = voxels.means()
     behind = center[0] - means[:, 0]
     assert behind.max() < 60.0  # little by little, but bounded
@@ -84,7 +86,7 @@ def test_far_voxels_are_forgotten_and_near_ones_are_not():
 def test_nearest_cells_are_what_scipy_finds(seed, k, radius):
     rng = np.random.default_rng(seed)
     voxels = VoxelMap(0.5)
-    voxels.insert(rng.uniform(-3, 3, (rng.integers(1, 400), 3)), np.zeros(3))
+    voxels.insert(rng.uniform(-3, 3, (rng.integers(1, 400), 3)), np.eye(4))
     tree = cKDTree(voxels.means())
     d2, found, xyz = np.empty(k), np.empty(k, np.int64), np.empty((k, 3))
     for query in rng.uniform(-4, 4, (10, 3)):
@@ -100,7 +102,7 @@ def test_nearest_cells_are_what_scipy_finds(seed, k, radius):
 def test_clutter_cannot_fill_more_than_its_voxel():
     rng = np.random.default_rng(3)
     voxels = VoxelMap(1.0)
-    voxels.insert(rng.uniform(0, 1, (5000, 3)), np.zeros(3))
+    voxels.insert(rng.uniform(0, 1, (5000, 3)), np.eye(4))
     assert len(voxels) == 1 and len(voxels.means()) == MAX_CELLS
 
 
@@ -128,3 +130,13 @@ def test_thinning_keeps_the_first_of_each_cell(count, seed):
             seen.add(cell)
             expected.append(point)
     assert (one_per_cell(points, 0.4) == np.array(expected).reshape(-1, 3)).all()
+
+
+@given(st.integers(100, 5000), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_selection_keeps_few_points_of_every_region(most, seed):
+    points = np.random.default_rng(seed).uniform(-20, 20, (20000, 3)) * (1.0, 1.0, 0.05)
+    kept = select(points, 0.3, most)
+    assert 0.3 * most < len(kept) <= most
+    distance, _ = cKDTree(kept).query(points)
+    assert distance.max() < 6.0 * np.sqrt(1600.0 / len(kept))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import OdometryConfig
-from dcreg_ros.geometry.se3 import adjoint, apply, check_transform, exp_se3, inverse
+from dcreg_ros.geometry.se3 import adjoint, check_transform, exp_se3, inverse
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.odometry.motion import MotionModel
 from dcreg_ros.odometry.preprocess import middle_of_sweep, undistort
@@ -17,17 +17,19 @@ from dcreg_ros.registration.covariance import bounded, to_ros_order
 from dcreg_ros.registration.points import as_points
 from dcreg_ros.registration.register import register
 from dcreg_ros.registration.result import RegistrationResult
-from dcreg_ros.voxels.map import CELLS_PER_EDGE, VoxelMap
-from dcreg_ros.voxels.thinning import one_per_cell
+from dcreg_ros.voxels.map import VoxelMap
+from dcreg_ros.odometry.selection import select
 
 Array = NDArray[np.float64]
+
+MAX_MAP_POINTS = 40000
+"""Points of a scan that go into the map at most; dense scans see each cell many times over."""
 
 
 @dataclass(frozen=True)
 class _Scan:
-    surface: Array
+    points: Array
     keypoints: Array
-    num_points: int
 
 
 class LidarOdometry:
@@ -101,7 +103,7 @@ class LidarOdometry:
         failed = match is not None and bool(match.failure_reason)
         pose = predicted if match is None or failed else match.transform
         if not failed:
-            self._map.insert(apply(pose, scan.surface), pose[:3, 3])
+            self._map.insert(_every_few(scan.points), pose)
         mapped = time.perf_counter()
         timings = {
             'preprocess': prepared - began,
@@ -118,8 +120,7 @@ class LidarOdometry:
         usable = undistort(
             points, times if config.deskew else None, middle, twist, config.min_range,
             config.max_range)
-        surface = one_per_cell(usable, self.config.map.voxel_size / CELLS_PER_EDGE)
-        return _Scan(surface, one_per_cell(surface, config.voxel_size), len(usable))
+        return _Scan(usable, select(usable, config.voxel_size, config.max_keypoints))
 
     def _register(self, scan: _Scan, predicted: Array) -> RegistrationResult | None:
         if not len(self._map):
@@ -156,7 +157,7 @@ class LidarOdometry:
             degeneracy=None if match is None else match.degeneracy,
             status=_status(match),
             reason=reason if match is None else match.failure_reason,
-            num_points=scan.num_points,
+            num_points=len(scan.points),
             num_keypoints=len(scan.keypoints),
             timings=timings,
         )
@@ -164,6 +165,11 @@ class LidarOdometry:
     def map_points(self) -> NDArray[np.float32]:
         """Means of the voxels of the local map (M, 3), odom frame [m]."""
         return self._map.means().astype(np.float32)
+
+
+def _every_few(points: Array) -> Array:
+    """Every n-th point, evenly, so that there are no more than the map has use for."""
+    return np.ascontiguousarray(points[:: -(-len(points) // MAX_MAP_POINTS) or 1])
 
 
 def _status(match: RegistrationResult | None) -> str:

@@ -28,8 +28,8 @@ class Voxels(NamedTuple):
         Packed voxel.
     used : (V,) int32 array
         Cells in use.
-    code : (V, MAX_CELLS) uint8 array
-        Which cell of the voxel each one is.
+    place : (V, 64) uint8 array
+        One more than the place of each cell of the voxel among those in use; 0 where it is empty.
     mean : (V, MAX_CELLS, 3) float32 array
         Mean of its points, from the voxel's lowest corner [m].
     seen : (V, MAX_CELLS) float32 array
@@ -43,7 +43,7 @@ class Voxels(NamedTuple):
 
     key: NDArray[np.int64]
     used: NDArray[np.int32]
-    code: NDArray[np.uint8]
+    place: NDArray[np.uint8]
     mean: NDArray[np.float32]
     seen: NDArray[np.float32]
     plane: NDArray[np.float32]
@@ -72,28 +72,28 @@ class VoxelMap:
     def __len__(self) -> int:
         return self._size
 
-    def insert(self, points: NDArray[np.float64], center: NDArray[np.float64]) -> None:
+    def insert(self, points: NDArray[np.float64], pose: NDArray[np.float64]) -> None:
         """Add points and forget some of the voxels beyond the radius.
 
         Parameters
         ----------
         points : (N, 3) float64 array
-            Finite, map frame [m].
-        center : (3,) float64 array
-            Where the sensor is, map frame [m].
+            Finite, sensor frame [m].
+        pose : (4, 4) float64 array
+            ``T_map_sensor`` [m].
         """
         done = 0
         before = self._size
         while done < len(points):
             self._size, done = _add(
-                points, done, self.voxel_size, self.table, self.voxels, self._size)
+                points, pose, done, self.voxel_size, self.table, self.voxels, self._size)
             if done < len(points):
                 self._grow()
         if np.isfinite(self.radius):
             budget = SWEEP + 2 * (self._size - before)
             self._size, self._cursor = _forget(
-                self.table, self.voxels, self._size, self._cursor, budget, center, self.radius,
-                self.voxel_size)
+                self.table, self.voxels, self._size, self._cursor, budget, pose[:3, 3].copy(),
+                self.radius, self.voxel_size)
 
     def _grow(self) -> None:
         grown = _allocate(2 * len(self.voxels.key))
@@ -112,7 +112,8 @@ def _allocate(capacity: int) -> Voxels:
     # Zeroed memory costs nothing until it is touched, so room to grow is cheap.
     cells = (capacity, MAX_CELLS)
     return Voxels(
-        np.zeros(capacity, np.int64), np.zeros(capacity, np.int32), np.zeros(cells, np.uint8),
+        np.zeros(capacity, np.int64), np.zeros(capacity, np.int32),
+        np.zeros((capacity, CELLS_PER_EDGE**3), np.uint8),
         np.zeros((*cells, 3), np.float32), np.zeros(cells, np.float32),
         np.zeros((*cells, 5), np.float32), np.zeros(cells, np.float32))
 
@@ -125,12 +126,16 @@ def _index(table, keys):
 
 
 @njit(cache=True, nogil=True)
-def _add(points, start, voxel_size, table, voxels, size):
+def _add(points, pose, start, voxel_size, table, voxels, size):
     """Average in points (N, 3) from row `start` on; returns the size and the row it came to."""
     scale = 1.0 / voxel_size
+    m = pose[:3] * scale
     last_key, row = EMPTY, 0
     for i in range(start, points.shape[0]):
-        fx, fy, fz = points[i, 0] * scale, points[i, 1] * scale, points[i, 2] * scale
+        px, py, pz = points[i, 0], points[i, 1], points[i, 2]
+        fx = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
+        fy = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
+        fz = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
         ix, iy, iz = int(np.floor(fx)), int(np.floor(fy)), int(np.floor(fz))
         key = pack(ix, iy, iz)
         if key != last_key:
@@ -143,6 +148,7 @@ def _add(points, start, voxel_size, table, voxels, size):
                 insert_key(table, key, row)
                 voxels.key[row] = key
                 voxels.used[row] = 0
+                voxels.place[row] = 0
             last_key = key
         x, y, z = fx - ix, fy - iy, fz - iz
         code = (
@@ -153,28 +159,27 @@ def _add(points, start, voxel_size, table, voxels, size):
     return size, points.shape[0]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline='always')
 def _average(voxels, row, code, x, y, z):
     """Average one point, relative to the voxel's corner, into its cell."""
-    used = voxels.used[row]
-    cell = 0
-    while cell < used and voxels.code[row, cell] != code:
-        cell += 1
-    mean = voxels.mean[row, cell] if cell < used else voxels.mean[row, 0]
-    if cell < used:
-        voxels.seen[row, cell] += np.float32(1.0)
-        share = 1.0 / voxels.seen[row, cell]
-        mean[0] += np.float32((x - mean[0]) * share)
-        mean[1] += np.float32((y - mean[1]) * share)
-        mean[2] += np.float32((z - mean[2]) * share)
-    elif used < MAX_CELLS:
-        voxels.used[row] = used + 1
-        voxels.code[row, used] = code
-        voxels.seen[row, used] = np.float32(1.0)
-        voxels.fitted[row, used] = np.float32(NEVER)
-        voxels.mean[row, used, 0] = np.float32(x)
-        voxels.mean[row, used, 1] = np.float32(y)
-        voxels.mean[row, used, 2] = np.float32(z)
+    cell = np.int64(voxels.place[row, code]) - 1
+    if cell >= 0:
+        seen = voxels.seen[row, cell] + np.float32(1.0)
+        voxels.seen[row, cell] = seen
+        share = np.float32(1.0) / seen
+        mean = voxels.mean[row, cell]
+        mean[0] += (np.float32(x) - mean[0]) * share
+        mean[1] += (np.float32(y) - mean[1]) * share
+        mean[2] += (np.float32(z) - mean[2]) * share
+    elif voxels.used[row] < MAX_CELLS:
+        cell = np.int64(voxels.used[row])
+        voxels.used[row] = cell + 1
+        voxels.place[row, code] = cell + 1
+        voxels.seen[row, cell] = np.float32(1.0)
+        voxels.fitted[row, cell] = np.float32(NEVER)
+        voxels.mean[row, cell, 0] = np.float32(x)
+        voxels.mean[row, cell, 1] = np.float32(y)
+        voxels.mean[row, cell, 2] = np.float32(z)
 
 
 @njit(cache=True, nogil=True)
@@ -207,7 +212,7 @@ def _copy_row(voxels, source, target):
     """Move one voxel to another row."""
     voxels.key[target] = voxels.key[source]
     voxels.used[target] = voxels.used[source]
-    voxels.code[target] = voxels.code[source]
+    voxels.place[target] = voxels.place[source]
     voxels.mean[target] = voxels.mean[source]
     voxels.seen[target] = voxels.seen[source]
     voxels.plane[target] = voxels.plane[source]
