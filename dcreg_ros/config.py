@@ -59,11 +59,11 @@ class RegistrationConfig(_Section):
         0.05, low=1e-5, high=10.0, unit='m', live=True,
         doc='The same for a translation.')
     noise_factor: float = parameter(
-        3.0, low=0.0, high=1e3, live=True,
+        1.5, low=0.0, high=1e3, live=True,
         doc='How many times more than the noise of the normals explains a direction must be '
             'constrained, for detection "probabilistic".')
     prior_weight: float = parameter(
-        100.0, low=0.0, high=1e9, live=True,
+        10.0, low=0.0, high=1e9, live=True,
         doc='Weight of the prediction in weak directions for mitigation "prior", against that of '
             'a geometry just strong enough; 0 is the same as "none".')
     hysteresis: float = parameter(
