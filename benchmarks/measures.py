@@ -45,12 +45,13 @@ class Accuracy:
     phase: float
 
 
-def accuracy(poses: NDArray[np.float64], sequence: Sequence) -> Accuracy | None:
-    """Errors of poses (N, 4, 4), taken at the instant of the sweep where they are least."""
-    if sequence.truth is None:
-        return None
+def accuracy(
+    poses: NDArray[np.float64], sequence: Sequence, phases: tuple[float, ...] = PHASES
+) -> Accuracy:
+    """Errors of poses (N, 4, 4), taken at that one of `phases` where they are least."""
+    assert sequence.truth is not None
     estimate = Trajectory(sequence.stamps, poses)
-    truths = [Trajectory(sequence.stamps, sequence.truth(phase)) for phase in PHASES]
+    truths = [Trajectory(sequence.stamps, sequence.truth(phase)) for phase in phases]
     errors = [ate(estimate, truth).rmse for truth in truths]
     best = int(np.argmin(errors))
     truth = truths[best]
@@ -68,7 +69,7 @@ def accuracy(poses: NDArray[np.float64], sequence: Sequence) -> Accuracy | None:
         end_rotation=float(np.linalg.norm(whole[:3])),
         across=float(np.linalg.norm(firm[:, 3:], axis=1).max()),
         across_rotation=float(np.linalg.norm(firm[:, :3], axis=1).max()),
-        phase=PHASES[best],
+        phase=phases[best],
     )
 
 

@@ -9,10 +9,20 @@ import machine
 import numpy as np
 import scaling
 import sequences
-from measures import Accuracy, accuracy, flagged
+from measures import accuracy, flagged
 from runs import Run, alone, alternate, peak_memory
 from sequences import MEANING, SIMULATED, Sequence
-from systems import GENZ, GENZ_DESKEW, KISS, MAX_RANGE, MIN_RANGE, OURS, Ours, available
+from systems import (
+    GENZ,
+    GENZ_DESKEW,
+    KISS,
+    MAX_RANGE,
+    MIN_RANGE,
+    OURS,
+    PACKAGES,
+    Ours,
+    available,
+)
 
 import dcreg_ros
 from dcreg_ros.io.pointcloud2 import decode_pointcloud2
@@ -130,7 +140,9 @@ INSTANTS = {0.0: 'start', 0.5: 'middle', 1.0: 'end'}
 
 def accuracy_row(name: str, run: Run, sequence: Sequence) -> list[str]:
     """Texts under ACCURACY_HEADER."""
-    found: Accuracy = accuracy(np.array(run.poses), sequence)
+    # The peers do not say which instant of a sweep their poses are of: the best one is taken.
+    phases = sequences.PHASES if name in PACKAGES else (0.0,)
+    found = accuracy(np.array(run.poses), sequence, phases)
     share = flagged(run.frames, sequence.weak) if run.frames and len(sequence.weak) else None
     degrees = np.degrees([found.end_rotation, found.across_rotation])
     return [

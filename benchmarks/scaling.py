@@ -9,7 +9,7 @@ import numpy as np
 import sequences
 from machine import load, print_table
 from runs import alternate
-from systems import OURS, Ours
+from systems import GENZ, OURS, Ours
 
 import dcreg_ros
 from dcreg_ros.io.scan import Scan
@@ -62,18 +62,22 @@ def with_points(names: list[str], markdown: bool) -> None:
 
 def with_way(names: list[str], markdown: bool) -> None:
     """Time of scans around the 100th and the last of a long drive past trees."""
+    # GenZ-ICP takes a quarter of a second for each of these scans, wherever it is.
+    names = [name for name in names if name != GENZ]
     length = 1.5 * 0.1 * LONG_DRIVE
+    # On beyond the last scan, so that it too is taken at full speed between trees.
+    driven = length + 60.0
     sequence = sequences.simulated(
-        'forest', 'forest', 107, LONG_DRIVE, driven=length, trees=int(2.5 * length))
+        'forest', 'forest', 107, LONG_DRIVE, driven=driven, trees=int(2.5 * driven))
     runs = alternate(names, sequence.scans, VOXEL, 1)
     rows = []
     for name in names:
-        times = runs[name].milliseconds
+        times = 1e3 * np.array(runs[name].cpu)
         early = np.median(times[100 - SPAN // 2:100 + SPAN // 2])
         late = np.median(times[-SPAN:])
         rows.append([name, f'{early:.2f}', f'{late:.2f}', f'{late / early:.2f}'])
     print_table(
-        f'Median ms of {SPAN} scans in a drive of {length:.0f} m ({load()})',
+        f'Median CPU ms of {SPAN} scans in a drive of {length:.0f} m ({load()})',
         ['system', 'around scan 100', f'around scan {LONG_DRIVE}', 'ratio'], rows, markdown)
 
 

@@ -8,6 +8,7 @@ The ROS parameters, the YAML file, the table in the docs and the error texts all
 import dataclasses
 import difflib
 import math
+import numbers
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -55,8 +56,10 @@ class ParameterInfo:
             If the type is wrong or the value outside the range; the text names the parameter.
         """
         kind = type(self.default)
-        if kind is float and type(value) is int:
-            value = float(value)
+        # Numbers of numpy are as good as Python's own; a bool is not a number here.
+        number = numbers.Integral if kind is int else numbers.Real
+        if kind in (int, float) and isinstance(value, number) and not isinstance(value, bool):
+            value = kind(value)
         if type(value) is not kind:
             raise ValueError(f'{self.name} = {value!r} should be of type {kind.__name__}')
         if kind is float and not math.isfinite(value):

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dcreg_ros
+from dcreg_ros.degeneracy.analysis import report_of
+from dcreg_ros.degeneracy.detections import physical_reference
+from dcreg_ros.degeneracy.explain import explain
 from dcreg_ros.degeneracy.schur import schur_complements
+from dcreg_ros.degeneracy.twists import describe_twist
+from dcreg_ros.evaluation.contributions_plot import plot_contributions
 
 AXES = ('roll', 'pitch', 'yaw', 'x', 'y', 'z')
 
@@ -268,9 +273,6 @@ def test_prior_without_weight_is_none_and_leaves_strong_motions_alone(seed, weak
 
 
 def test_physical_reference_flags_by_standard_deviation_and_by_noise():
-    from dcreg_ros.degeneracy.analysis import report_of
-    from dcreg_ros.degeneracy.joint import physical_reference
-
     variance = 0.02**2
     information = np.array([0.005, 0.02, 0.001, 0.06, 0.01, 0.03]) ** -2.0  # sigma of each axis
     hessian = variance * np.diag(information)
@@ -280,3 +282,121 @@ def test_physical_reference_flags_by_standard_deviation_and_by_noise():
     noise[5, 5] = 0.5 * hessian[5, 5]  # half of what there is about z, noise alone would give
     loud = physical_reference(noise, 3.0, variance, 0.01, 0.05)
     assert report_of(hessian, 10.0, 10.0, loud).weak_axes == ('pitch', 'x', 'z')
+
+
+# Names and bases
+
+
+@pytest.mark.parametrize(
+    'twist, words',
+    [
+        ((0, 0, 0, 2, 0, 0), 'translation along (1, 0, 0)'),
+        ((0, 0, 0, 1, -1, 0), 'translation along (0.71, -0.71, 0)'),
+        ((1e-3, 0, 0, 0, 0, 1), 'translation along (0, 0, 1)'),
+        ((1, 0, 0, 0, 0.3, 0), 'rotation about the line through (0, 0, 0.3) along x'),
+        ((0, 0, -0.5, 0, 0, 0), 'rotation about the line through (0, 0, 0) along -z'),
+        ((0, 1, 1, 0, 0, 0), 'rotation about the line through (0, 0, 0) along (0, 0.71, 0.71)'),
+        ((0, 0, 1, 0, 0, 0.2),
+         'rotation about the line through (0, 0, 0) along z, moving 0.2 m along it per radian'),
+        ((0,) * 6, 'no motion'),
+    ],
+)
+def test_twists_in_words(twist, words):
+    assert describe_twist(twist) == words
+
+
+def test_a_twist_has_six_finite_numbers():
+    for wrong in ((1, 2, 3), (np.nan,) * 6):
+        with pytest.raises(ValueError, match='six finite numbers'):
+            describe_twist(wrong)
+
+
+def test_motions_of_the_off_axis_tunnel_have_names():
+    points, normals = cylinder_wall(radius=3.0, center=(0.0, 0.3), seed=3)
+    report = dcreg_ros.analyze_degeneracy(hessian_of(points, normals))
+    assert report.weak_names == (
+        'rotation about the line through (0, 0, 0.3) along x', 'translation along (1, 0, 0)')
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_bases_do_not_jump_from_scan_to_scan(seed):
+    # On a plane x and y are equally weak: which mixture eigh returns is up to the noise.
+    rng = np.random.default_rng(seed)
+    points, normals = wall(2, -1.0, seed)
+    normals = normals + rng.normal(0.0, 0.01, normals.shape)
+    report = dcreg_ros.analyze_degeneracy(hessian_of(points, normals))
+    assert report.weak_axes == ('yaw', 'x', 'y')
+    assert report.weak_translation == pytest.approx(np.eye(3)[:2], abs=0.02)
+    assert report.weak_rotation == pytest.approx(np.eye(3)[2:], abs=0.02)
+    assert report.weak_twists[1:, 3:] == pytest.approx(np.eye(3)[:2], abs=0.02)
+    assert report.weak_twists[0, :3] == pytest.approx([0.0, 0.0, 1.0], abs=0.02)
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.floats(-3, 3), min_size=6, max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_bases_span_the_weak_modes(seed, exponents):
+    report = dcreg_ros.analyze_degeneracy(random_hessian(seed, exponents))
+    for block, basis in ((slice(0, 3), report.weak_rotation),
+                         (slice(3, 6), report.weak_translation)):
+        modes = report.directions[block][report.mask[block]]
+        assert basis @ basis.T == pytest.approx(np.eye(len(basis)), abs=1e-9)
+        assert basis.T @ basis == pytest.approx(modes.T @ modes, abs=1e-9)
+
+
+@pytest.mark.parametrize('turn', [0.0, 0.3, 1.2])
+def test_repeated_eigenvalues_have_modes_along_the_axes(turn):
+    # Any two square directions in the plane are eigenvectors; noise below 1e-9 picks none.
+    cosine, sine = np.cos(turn), np.sin(turn)
+    basis = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+    hessian = 100.0 * np.eye(6)
+    hessian[3:, 3:] = (basis * (1.0, 1.0 + 1e-12, 100.0)) @ basis.T
+    report = dcreg_ros.analyze_degeneracy(hessian)
+    assert report.weak_axes == ('x', 'y')
+    assert report.directions[3:] == pytest.approx(np.eye(3), abs=1e-5)
+
+
+# For people
+
+
+def result_of(hessian, sigmas):
+    """A registration with this Hessian and standard deviations [rad, m]."""
+    return dcreg_ros.RegistrationResult(
+        np.eye(4), True, 3, 0.02, 1.0, 500, '', hessian, np.diag(np.square(sigmas)),
+        dcreg_ros.analyze_degeneracy(hessian), ())
+
+
+def test_explanation_of_a_corridor_in_one_line():
+    hessian = np.diag([1e3, 1e3, 1e3, 100.0 / 63.0, 100.0, 100.0])
+    result = result_of(hessian, [1e-3, 1e-3, 2e-3, 0.41, 0.004, 0.0091])
+    assert explain(result) == (
+        'weak: x, 100 % x, sigma 0.41 m, condition 63; the rest sigma < 0.01 m, < 0.2 deg')
+
+
+def test_explanation_of_a_room_and_of_a_mixed_mode():
+    healthy = result_of(np.eye(6), [1e-3] * 3 + [0.005] * 3)
+    assert explain(healthy) == 'all directions are observable: sigma < 0.006 m, < 0.06 deg'
+    cosine, sine = np.cos(0.5), np.sin(0.5)
+    turn = np.eye(6)
+    turn[3:5, 3:5] = [[cosine, -sine], [sine, cosine]]
+    hessian = turn @ np.diag([1, 1, 1, 0.01, 1, 1]) @ turn.T
+    words = explain(result_of(hessian, [1e-3] * 3 + [0.2] * 3))
+    assert words.startswith('weak: x, 77 % x, 23 % y, sigma 0.2 m, condition 100; the rest')
+
+
+def test_explanation_of_all_weak_and_of_a_failure():
+    nothing = result_of(np.zeros((6, 6)), [1.0] * 6)
+    assert explain(nothing).count('condition inf') == 6 and 'rest' not in explain(nothing)
+    failed = dcreg_ros.register(np.zeros((20, 3)), 100.0 + np.zeros((20, 3)))
+    assert explain(failed) == f'not registered: {failed.failure_reason}'
+
+
+def test_picture_of_contributions(tmp_path):
+    from matplotlib.image import imread
+
+    report = dcreg_ros.analyze_degeneracy(scene((1, -1.2), (1, 1.3), (2, -1.0)))
+    plot_contributions(tmp_path / 'bars.png', report, title='corridor')
+    picture = imread(tmp_path / 'bars.png')[..., :3]
+    assert picture.shape[0] > 300 and picture.std() > 0.05
+    colour = np.array([0xD5, 0x5E, 0x00]) / 255.0  # the weak x, in full
+    assert (np.abs(picture - colour).max(axis=2) < 0.02).sum() > 5000

@@ -218,7 +218,7 @@ def test_marker_identities_do_not_collide():
     [
         (None, 3, 'no scan yet'),
         (make_frame(make_report(())), 0, 'all directions are observable'),
-        (make_frame(), 1, 'weak: x (100 %, sigma 0.41 m, condition 63)'),
+        (make_frame(), 1, 'weak: x, 100 % x, sigma 0.41 m, condition 63; the rest sigma < 0.02 m'),
         (make_frame(make_report(AXES)), 2, 'weak: roll'),
         (make_frame(status='first', registration=None, degeneracy=None), 0, 'first scan'),
         (make_frame(status='coasting', reason='fog', degeneracy=None), 2, 'fog'),

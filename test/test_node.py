@@ -100,7 +100,7 @@ def test_weak_axis_is_named_per_scan_and_in_diagnostics(graph):
     status = graph.next_status('Observability', lambda s: 'x' in values(s).get('weak', ''))
     assert status.name == 'registration_node: Observability'
     assert status.level == b'\x01'
-    assert 'weak: ' in status.message and 'x (' in status.message
+    assert status.message.startswith('weak: ') and 'x, ' in status.message
     facts = values(status)
     assert facts['x.weak'] == 'true' and facts['y.weak'] == 'false'
     direction = np.array(facts['x.direction'].split(), float)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from dcreg_ros.geometry.eigen3 import eigen3
+from dcreg_ros.odometry.selection import one_per_cell, select
 from dcreg_ros.voxels.hashing import find, insert_key, make_table, pack, remove_key, unpack
 from dcreg_ros.voxels.map import CELLS_PER_EDGE, MAX_CELLS, VoxelMap
 from dcreg_ros.voxels.nearest import nearest_cells
-from dcreg_ros.odometry.selection import one_per_cell, select
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 60)), max_size=300))

@@ -7,11 +7,14 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.degeneracy.characterize import match_axes
-from dcreg_ros.degeneracy.joint import joint_weak_motions, name_motions, relative_reference
+from dcreg_ros.degeneracy.joint import joint_weak_motions, relative_reference, stable_basis
+from dcreg_ros.degeneracy.localizability import Localizability
 from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian
 from dcreg_ros.degeneracy.schur import ZERO, schur_modes
 
 Matrix = NDArray[np.float64]
+
+_NO_REFERENCE = np.eye(6)
 
 
 def analyze_degeneracy(
@@ -52,7 +55,8 @@ def analyze_degeneracy(
 
 
 def report_of(
-    hessian: Matrix, threshold: float, kappa: float, reference: Matrix | None = None
+    hessian: Matrix, threshold: float, kappa: float, reference: Matrix | None = None,
+    localizability: Localizability | None = None,
 ) -> DegeneracyReport:
     """Build the report of a Hessian already known to be valid; see :func:`analyze_degeneracy`.
 
@@ -63,41 +67,41 @@ def report_of(
     threshold, kappa : float
         Condition numbers: above which a direction is weak, and what the preconditioner gives it.
     reference : (6, 6) float array, optional
-        Information that a motion must exceed to count as known. None: the test of the paper.
+        Information that a motion must exceed to count as known, of one of
+        :mod:`dcreg_ros.degeneracy.detections`. None: the test of the paper.
+    localizability : Localizability, optional
+        Goes into the report, for mitigation "xicp".
 
     Returns
     -------
     DegeneracyReport
     """
-    values, modes, conditions, angles, full, preconditioner = _analyze(hessian, threshold, kappa)
     published = reference is None
-    if reference is None:
-        reference = relative_reference(values, threshold)
-    twists, anchor = joint_weak_motions(hessian, reference)
-    ill_conditioned = conditions > threshold
-    mask = ill_conditioned if published else name_motions(twists, reference)
-    return DegeneracyReport(
-        mask=mask,
-        ill_conditioned=ill_conditioned,
-        eigenvalues=values,
-        conditions=conditions,
-        condition_rotation=float(conditions[:3].max()),
-        condition_translation=float(conditions[3:].max()),
-        condition_full=full,
-        directions=modes,
-        contributions=modes**2,
-        angles=angles,
-        preconditioner=preconditioner,
-        weak_rotation=modes[:3][mask[:3]],
-        weak_translation=modes[3:][mask[3:]],
-        weak_twists=twists,
-        anchor=anchor,
-    )
+    fields = _analyze(
+        hessian, threshold, kappa, _NO_REFERENCE if reference is None else reference, published)
+    return DegeneracyReport(*(*fields, localizability))
 
 
 @njit(cache=True, nogil=True)
-def _analyze(hessian, threshold, kappa):
-    """Schur values, modes, conditions, angles, full condition and preconditioner."""
+def _analyze(hessian, threshold, kappa, reference, published):
+    """The fields of a report, in their order."""
+    values, modes, conditions, angles, preconditioner = _characterize(hessian, threshold, kappa)
+    ill_conditioned = conditions > threshold
+    metric = relative_reference(values, threshold) if published else reference
+    twists, anchor, named = joint_weak_motions(hessian, metric)
+    mask = ill_conditioned.copy() if published else named
+    spectrum = np.linalg.eigvalsh(hessian)
+    singular = spectrum[0] <= ZERO * spectrum[5]
+    full = np.inf if singular else spectrum[5] / spectrum[0]
+    return (
+        mask, ill_conditioned, values, conditions, conditions[:3].max(), conditions[3:].max(),
+        full, modes, modes**2, angles, preconditioner, stable_basis(modes[:3], mask[:3]),
+        stable_basis(modes[3:], mask[3:]), twists, anchor)
+
+
+@njit(cache=True, nogil=True)
+def _characterize(hessian, threshold, kappa):
+    """Schur values, modes, conditions and angles by axis, and the preconditioner."""
     values, modes = np.empty(6), np.empty((6, 3))
     conditions, angles = np.empty(6), np.empty(6)
     preconditioner = np.zeros((6, 6))
@@ -116,7 +120,4 @@ def _analyze(hessian, threshold, kappa):
                 kept = matched[axis] if conditions[i] <= threshold else largest / kappa
                 preconditioner[start:start + 3, start:start + 3] += (
                     np.outer(rows[axis], rows[axis]) / kept)
-    spectrum = np.linalg.eigvalsh(hessian)
-    singular = spectrum[0] <= ZERO * spectrum[5]
-    full = np.inf if singular else spectrum[5] / spectrum[0]
-    return values, modes, conditions, angles, full, preconditioner
+    return values, modes, conditions, angles, preconditioner

@@ -9,9 +9,9 @@ translation, and are conjugate to the strong ones: what is done to them leaves t
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
+TIE = 1e-6
+"""Shares closer than this are equal, so that rounding does not rename a motion."""
 
 
 @njit(cache=True, nogil=True)
@@ -26,24 +26,11 @@ def relative_reference(values, threshold):
 
 
 @njit(cache=True, nogil=True)
-def physical_reference(noise, noise_factor, variance, sigma_rotation, sigma_translation):
-    """Reference (6, 6) of a test in physical units.
-
-    A motion is known where the geometry constrains it better than to the tolerances [rad, m] with
-    residuals of this `variance` [m^2], and says several times more about it than what `noise`
-    (6, 6), the uncertainty of the normals, would say alone (Hatleskog and Alexis, arXiv
-    2410.10784).
-    """
-    out = noise_factor * noise
-    for i in range(3):
-        out[i, i] += variance / sigma_rotation**2
-        out[3 + i, 3 + i] += variance / sigma_translation**2
-    return out
-
-
-@njit(cache=True, nogil=True)
 def joint_weak_motions(hessian, reference):
-    """Weak twists (k, 6), weakest first, and the information (6, 6) that makes them strong."""
+    """Weak twists (k, 6), the information (6, 6) that makes them strong, their names (6,).
+
+    In the order of the axes they are named after, one each.
+    """
     lower = np.linalg.cholesky(reference)
     inverse = np.linalg.inv(lower)
     scaled = inverse @ hessian @ inverse.T
@@ -51,12 +38,67 @@ def joint_weak_motions(hessian, reference):
     count = 0
     while count < 6 and values[count] < 1.0:
         count += 1
+    if count == 0:
+        return np.empty((0, 6)), np.zeros((6, 6)), np.zeros(6, np.bool_)
     weak = np.ascontiguousarray(vectors[:, :count])
-    twists = np.ascontiguousarray((np.ascontiguousarray(inverse.T) @ weak).T)
     images = lower @ weak
-    for k in range(count):
+    twists, mask = _nearest_to_axes(np.ascontiguousarray(inverse.T) @ weak, reference)
+    return twists, images @ np.ascontiguousarray(images.T), mask
+
+
+@njit(cache=True, nogil=True)
+def _nearest_to_axes(motions, reference):
+    """Twists (k, 6) that span `motions` (6, k) and differ least from body axes; those axes."""
+    scales = np.empty((6, 1))
+    for i in range(6):
+        scales[i, 0] = np.sqrt(reference[i, i])
+    basis = np.ascontiguousarray(np.linalg.qr(scales * motions)[0])
+    mask = name_subspace(basis)
+    rows = np.ascontiguousarray(basis[mask])
+    twists = np.ascontiguousarray(((basis @ turn_to_identity(rows)) / scales).T)
+    for k in range(twists.shape[0]):
         _normalize(twists[k], reference)
-    return twists, images @ np.ascontiguousarray(images.T)
+    return twists, mask
+
+
+@njit(cache=True, nogil=True)
+def name_subspace(basis):
+    """The axes (n,) a subspace with orthonormal `basis` (n, k) mostly lies along, k of them.
+
+    Each is the one most of what the axes before it leave of the subspace lies along.
+    """
+    rest = basis @ np.ascontiguousarray(basis.T)
+    mask = np.zeros(basis.shape[0], np.bool_)
+    for _ in range(basis.shape[1]):
+        best = -1
+        for i in range(mask.shape[0]):
+            if not mask[i] and (best < 0 or rest[i, i] > rest[best, best] + TIE):
+                best = i
+        mask[best] = True
+        if rest[best, best] > TIE:
+            rest = rest - np.outer(rest[:, best], rest[best]) / rest[best, best]
+    return mask
+
+
+@njit(cache=True, nogil=True)
+def turn_to_identity(square):
+    """Rotation or reflection (k, k) that brings `square` @ it nearest to the identity."""
+    u, _, vt = np.linalg.svd(square)
+    return np.ascontiguousarray(vt.T) @ np.ascontiguousarray(u.T)
+
+
+@njit(cache=True, nogil=True)
+def stable_basis(modes, mask):
+    """The rows of `modes` (3, 3) in `mask` (3,), turned among themselves towards their axes.
+
+    Where eigenvalues repeat, single vectors are arbitrary and jump from scan to scan; these do
+    not.
+    """
+    rows = np.ascontiguousarray(modes[mask])
+    if rows.shape[0] < 2:
+        return rows
+    square = np.ascontiguousarray(rows.T)[mask]
+    return np.ascontiguousarray(turn_to_identity(square).T) @ rows
 
 
 @njit(cache=True, nogil=True)
@@ -69,27 +111,3 @@ def _normalize(twist, reference):
     scale = np.sqrt(part @ part)
     largest = part[np.argmax(np.abs(part))]
     twist /= scale if largest > 0.0 else -scale
-
-
-def name_motions(twists: Matrix, reference: Matrix) -> NDArray[np.bool_]:
-    """Name each weak motion after one body axis.
-
-    Parameters
-    ----------
-    twists : (k, 6) float array
-        As :func:`joint_weak_motions` gives them.
-    reference : (6, 6) float array
-        In which rotations and translations compare.
-
-    Returns
-    -------
-    (6,) bool array
-        As many axes as motions, those most of the subspace lies along.
-    """
-    mask = np.zeros(6, dtype=np.bool_)
-    if len(twists):
-        scaled = twists * np.sqrt(np.diag(reference))
-        basis = np.linalg.qr(scaled.T)[0]
-        shares = (basis**2).sum(axis=1)
-        mask[np.argsort(-shares, kind='stable')[: len(twists)]] = True
-    return mask

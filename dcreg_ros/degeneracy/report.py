@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dcreg_ros.degeneracy.localizability import Localizability
+from dcreg_ros.degeneracy.twists import describe_twist
+
 AXES = ('roll', 'pitch', 'yaw', 'x', 'y', 'z')
 """Order of every six-vector of a report: rotations before translations, body (source) frame."""
 
@@ -40,14 +43,17 @@ class DegeneracyReport:
     preconditioner : (6, 6) float array
         Block-diagonal approximation of the inverse Hessian with the weak eigenvalues clamped.
     weak_rotation, weak_translation : (k, 3) float arrays
-        Orthonormal bases of the weak modes of either Schur complement, body frame. Within them
-        single vectors mean nothing where eigenvalues repeat.
+        Orthonormal bases of the weak modes of either Schur complement, body frame: of all bases
+        of the subspace that nearest to the body axes, which changes little from scan to scan.
     weak_twists : (k, 6) float array
         The motions that are really free, ``[w, v]`` each: a Schur complement counts a direction
         that the other block can compensate as weak, so there may be fewer of these than of weak
-        axes. Rotations turn by 1 rad, translations move by 1 m; body frame.
+        axes. Rotations turn by 1 rad, translations move by 1 m; body frame. As of the bases, that
+        nearest to the body axes is taken.
     anchor : (6, 6) float array
         Information that makes the free motions just strong enough, and leaves all others alone.
+    localizability : Localizability or None
+        What X-ICP finds in the matches, for detection "localizability" and mitigation "xicp".
     """
 
     mask: NDArray[np.bool_]
@@ -65,11 +71,17 @@ class DegeneracyReport:
     weak_translation: NDArray[np.float64]
     weak_twists: NDArray[np.float64]
     anchor: NDArray[np.float64]
+    localizability: Localizability | None = None
 
     @property
     def weak_axes(self) -> tuple[str, ...]:
         """Names of the weak directions, e.g. ``('x',)``."""
         return names_of(self.mask)
+
+    @property
+    def weak_names(self) -> tuple[str, ...]:
+        """The free motions in words, e.g. ``('translation along (1, 0, 0)',)``."""
+        return tuple(describe_twist(twist) for twist in self.weak_twists)
 
 
 def names_of(mask: NDArray[np.bool_]) -> tuple[str, ...]:

@@ -1,18 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Mitigation: from normal equations and a report to a step (paper, section VI)."""
+"""From normal equations and a report to a step, by any mitigation (paper, section VI)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from dcreg_ros.config import RegistrationConfig
+from dcreg_ros.degeneracy.mitigations import SOLVERS, SolverSettings, System, least_squares
 from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian
 
 Vector = NDArray[np.float64]
-
-MITIGATIONS = ('none', 'dcreg', 'prior')
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Step:
     iterations : int
         Conjugate-gradient iterations; 0 for a direct solution.
     relative_residual : float
-        ``|rhs - hessian @ delta| / max(1, |rhs|)``; what ``prior`` does on purpose included.
+        ``|rhs - hessian @ delta| / max(1, |rhs|)``; what a mitigation does on purpose included.
     converged : bool
         Whether that is within the tolerance.
     used_fallback : bool
@@ -48,7 +48,9 @@ def solve_step(
     tolerance: float = 1e-6,
     max_iterations: int = 10,
     deviation: ArrayLike | None = None,
-    prior_weight: float = 100.0,
+    prior_weight: float = RegistrationConfig.prior_weight,
+    tikhonov_weight: float = RegistrationConfig.tikhonov_weight,
+    truncated_iterations: int = RegistrationConfig.truncated_iterations,
 ) -> Step:
     """Solve ``hessian @ delta = rhs`` for one step of the registration.
 
@@ -60,10 +62,9 @@ def solve_step(
         Negative gradient.
     report : DegeneracyReport
         Of `hessian`.
-    mitigation : {'dcreg', 'none', 'prior'}
-        ``none`` is the Gauss-Newton step; ``dcreg`` runs conjugate gradients from zero with the
-        preconditioner of `report` on the unmodified system; ``prior`` is the maximum a posteriori
-        with a predicted pose that speaks in the weak motions of `report` alone.
+    mitigation : str
+        One of :data:`dcreg_ros.degeneracy.mitigations.SOLVERS`: ``none`` is the Gauss-Newton step,
+        ``dcreg`` the paper's; what the others do is said there.
     tolerance : float
         On the residual relative to ``max(1, |rhs|)``.
     max_iterations : int
@@ -74,6 +75,10 @@ def solve_step(
     prior_weight : float
         For ``prior``: how many times more the prediction counts than the geometry would where a
         motion is just strong; 0 is ``none``.
+    tikhonov_weight : float
+        For ``tikhonov``: what is added to the diagonal; 0 is ``none``.
+    truncated_iterations : int
+        For ``truncated_cg``: after how many iterations it stops.
 
     Returns
     -------
@@ -94,72 +99,24 @@ def solve_step(
         raise ValueError(f'rhs should have shape (6,), not {vector.shape}')
     if not np.isfinite(vector).all():
         raise ValueError('rhs has values that are not finite')
-    if mitigation not in MITIGATIONS:
-        raise ValueError(f'mitigation = {mitigation!r} is not one of {", ".join(MITIGATIONS)}')
+    if mitigation not in SOLVERS:
+        raise ValueError(f'mitigation = {mitigation!r} is not one of {", ".join(SOLVERS)}')
     towards = np.zeros(6) if deviation is None else np.array(deviation, dtype=np.float64)
     if towards.shape != (6,) or not np.isfinite(towards).all():
         raise ValueError('deviation should be six finite numbers')
-    return step_of(
-        matrix, vector, report, mitigation, float(tolerance), int(max_iterations), towards,
-        float(prior_weight))
+    settings = SolverSettings(
+        float(tolerance), int(max_iterations), int(truncated_iterations), float(prior_weight),
+        float(tikhonov_weight))
+    return step_of(System(matrix, vector, report, towards, settings), mitigation)
 
 
-def step_of(
-    hessian: Vector,
-    rhs: Vector,
-    report: DegeneracyReport,
-    mitigation: str,
-    tolerance: float,
-    max_iterations: int,
-    deviation: Vector,
-    prior_weight: float,
-) -> Step:
+def step_of(system: System, mitigation: str) -> Step:
     """Solve a system already known to be valid; see :func:`solve_step`."""
-    iterations = 0
-    if mitigation == 'dcreg':
-        delta, iterations = preconditioned_cg(
-            hessian, rhs, report.preconditioner, tolerance, max_iterations)
-    elif mitigation == 'prior' and prior_weight > 0.0 and len(report.weak_twists):
-        weight = prior_weight * report.anchor
-        delta = _gauss_newton(hessian + weight, rhs + weight @ deviation)
-    else:
-        delta = _gauss_newton(hessian, rhs)
-    used_fallback = not np.isfinite(delta).all()
+    delta, iterations = SOLVERS[mitigation](system)
+    left = system.rhs - system.hessian @ delta
+    used_fallback = not math.isfinite(left @ left)
     if used_fallback:
-        delta = np.linalg.lstsq(hessian, rhs, rcond=None)[0]
-    residual = float(np.linalg.norm(rhs - hessian @ delta) / max(1.0, float(np.linalg.norm(rhs))))
-    return Step(delta, iterations, residual, residual <= tolerance, used_fallback)
-
-
-def _gauss_newton(hessian: Vector, rhs: Vector) -> Vector:
-    """Plain solution, or NaN where the system is singular."""
-    try:
-        return np.asarray(np.linalg.solve(hessian, rhs), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        return np.full(6, np.nan)
-
-
-@njit(cache=True, nogil=True)
-def preconditioned_cg(hessian, rhs, preconditioner, tolerance, max_iterations):
-    """Step (6,) and iterations of conjugate gradients from zero on ``hessian @ delta = rhs``."""
-    delta = np.zeros(6)
-    residual = rhs.copy()
-    limit = tolerance * max(1.0, np.linalg.norm(rhs))
-    z = preconditioner @ residual
-    direction = z.copy()
-    rho = residual @ z
-    iterations = 0
-    while iterations < max_iterations and np.linalg.norm(residual) > limit:
-        product = hessian @ direction
-        curvature = direction @ product
-        if curvature <= 0.0 or rho <= 0.0:
-            break  # nothing more to gain: the rest of the residual is outside the range
-        alpha = rho / curvature
-        delta += alpha * direction
-        residual -= alpha * product
-        z = preconditioner @ residual
-        rho_next = residual @ z
-        direction = z + (rho_next / rho) * direction
-        rho = rho_next
-        iterations += 1
-    return delta, iterations
+        delta = least_squares(system.hessian, system.rhs)
+        left = system.rhs - system.hessian @ delta
+    residual = math.sqrt(left @ left) / max(1.0, math.sqrt(system.rhs @ system.rhs))
+    return Step(delta, iterations, residual, residual <= system.settings.tolerance, used_fallback)

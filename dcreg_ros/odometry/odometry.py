@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import OdometryConfig
-from dcreg_ros.geometry.se3 import adjoint, check_transform, exp_se3, inverse
+from dcreg_ros.degeneracy.report import DegeneracyReport
+from dcreg_ros.geometry.se3 import adjoint, check_transform, exp_se3, inverse, log_se3
+from dcreg_ros.odometry.drift import Drift
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.odometry.motion import MotionModel
 from dcreg_ros.odometry.preprocess import middle_of_sweep, undistort
+from dcreg_ros.odometry.selection import select
 from dcreg_ros.registration.covariance import bounded, to_ros_order
 from dcreg_ros.registration.points import as_points
 from dcreg_ros.registration.register import register
 from dcreg_ros.registration.result import RegistrationResult
 from dcreg_ros.voxels.map import VoxelMap
-from dcreg_ros.odometry.selection import select
 
 Array = NDArray[np.float64]
 
@@ -52,8 +54,9 @@ class LidarOdometry:
     def reset(self) -> None:
         """Forget map and motion; the next scan is the first."""
         self._motion = MotionModel()
+        self._report: DegeneracyReport | None = None
         self._map = VoxelMap(self.config.map.voxel_size, self.config.map.radius)
-        self._covariance = np.eye(6) * self.config.registration.min_sigma**2
+        self._drift = Drift(self.config.registration.min_sigma)
 
     def reconfigure(self, config: OdometryConfig) -> None:
         """Go on with other values of the live parameters; the map stays as it is."""
@@ -98,7 +101,8 @@ class LidarOdometry:
         predicted, twist = self._motion.predict(stamp + middle, middle, guess)
         scan = self._preprocess(cloud, offsets, middle, twist)
         prepared = time.perf_counter()
-        match = self._register(scan, predicted)
+        expected = self._expected(predicted, stamp + middle, guess is not None)
+        match = self._register(scan, predicted, expected)
         registered = time.perf_counter()
         failed = match is not None and bool(match.failure_reason)
         pose = predicted if match is None or failed else match.transform
@@ -111,7 +115,7 @@ class LidarOdometry:
             'map': mapped - registered,
             'total': mapped - began,
         }
-        return self._finish(stamp, middle, pose, match, scan, timings)
+        return self._finish(stamp, middle, pose, match, expected, scan, timings)
 
     def _preprocess(
         self, points: Array, times: Array | None, middle: float, twist: Array
@@ -122,26 +126,42 @@ class LidarOdometry:
             config.max_range)
         return _Scan(usable, select(usable, config.voxel_size, config.max_keypoints))
 
-    def _register(self, scan: _Scan, predicted: Array) -> RegistrationResult | None:
+    def _expected(self, predicted: Array, time: float, given: bool) -> Array:
+        """Covariance (6, 6) of the predicted motion, a `given` one or constant velocity."""
+        if self._motion.pose is None:
+            return np.zeros((6, 6))
+        back = inverse(predicted) @ self._motion.pose
+        if given:
+            return self._drift.given(log_se3(back))
+        return self._drift.guess(adjoint(back), self._motion.elapsed(time))
+
+    def _register(
+        self, scan: _Scan, predicted: Array, expected: Array
+    ) -> RegistrationResult | None:
         if not len(self._map):
             return None
-        return register(scan.keypoints, self._map, predicted, self.config.registration)
+        return register(
+            scan.keypoints, self._map, predicted, self.config.registration,
+            guess_covariance=expected, previous=self._report)
 
     def _finish(
         self, stamp: float, middle: float, pose: Array, match: RegistrationResult | None,
-        scan: _Scan, timings: dict[str, float],
+        expected: Array, scan: _Scan, timings: dict[str, float],
     ) -> Frame:
         """Update motion and covariance with the pose in the middle of the sweep."""
         config = self.config.registration
         elapsed = self._motion.elapsed(stamp + middle)
         twist_covariance = np.eye(6) * config.max_sigma**2
         if match is not None and self._motion.pose is not None:
-            # The error so far, seen from the new pose, plus that of this registration.
-            moved = adjoint(inverse(pose) @ self._motion.pose)
-            self._covariance = bounded(
-                moved @ self._covariance @ moved.T + match.covariance,
-                config.min_sigma, config.max_sigma)
-            twist_covariance = to_ros_order(match.covariance, np.eye(3)) / elapsed**2
+            # The error so far, seen from the new pose, plus that of this motion.
+            failed = bool(match.failure_reason)
+            self._drift.add(
+                adjoint(inverse(pose) @ self._motion.pose),
+                expected if failed else match.covariance,
+                np.eye(6) if failed else match.guess_share,
+                elapsed, config.min_sigma, config.max_sigma)
+            twist_covariance = to_ros_order(self._drift.step, np.eye(3)) / elapsed**2
+        self._report = None if match is None else match.degeneracy
         if match is not None or len(self._map):
             self._motion.correct(stamp + middle, pose)
         twist = self._motion.twist
@@ -150,7 +170,7 @@ class LidarOdometry:
         return Frame(
             stamp=stamp,
             pose=at_stamp,
-            covariance=to_ros_order(self._covariance, at_stamp[:3, :3]),
+            covariance=to_ros_order(self._drift.pose, at_stamp[:3, :3]),
             twist=np.concatenate([twist[3:], twist[:3]]),
             twist_covariance=bounded(twist_covariance, config.min_sigma, config.max_sigma),
             registration=match,

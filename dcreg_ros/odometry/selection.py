@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Selection of the points to register: one per cell, so that near surfaces do not drown far ones."""
+"""Selection of the points to register: one per cell, so that near walls do not drown the rest."""
 
 import math
 

@@ -1,18 +1,57 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Covariance of a registration, finite in every direction."""
+"""Covariance of a registration that counts what its residuals share, finite in every direction.
+
+A robust least-squares estimate ``sum psi(r) J^T = 0`` scatters as ``A^-1 M A^-1`` (Huber, 1967;
+White, 1980): `A` is how the gradient answers to a motion, `M` the scatter of the gradient. Three
+things make that larger than ``s^2 H^-1``:
+
+* `A` is less than `H`: the loss bends (``psi' < f^2``), and what the noise of the normals adds to
+  `H` vanishes as matches change (errors in variables);
+* `M` has the products of matches that share map cells, planes or a whole surface (cluster-robust
+  covariance: Liang and Zeger, 1986; Moulton, 1986);
+* weak motions, held to a prediction, have the variance of that prediction.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcreg_ros.config import RegistrationConfig
+from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.degeneracy.schur import ZERO
+from dcreg_ros.registration.cluster_sums import ClusterSums
 from dcreg_ros.registration.linearize import NormalEquations
 
 Matrix = NDArray[np.float64]
 
-
 MIN_RESIDUAL = 1e-3
 """Least standard deviation of a residual [m]: a perfect fit is a coincidence, not knowledge."""
+SURFACE_SHARE = 0.03
+"""Share of the residuals' standard deviation that all matches facing one way have in common."""
+BIAS_SHARE = 0.25
+"""Share of the mean squares of residuals facing one way that a pose error may have taken up."""
+LEAST_ANSWER = 0.1
+"""Least share of the Hessian that the gradient is taken to answer with."""
+HELD = 1e6
+"""Weight that stands for a motion taken out of the step, which keeps the error of the guess."""
+_KEEPS_GUESS = ('remap', 'tsvd', 'xicp')
+
+
+class PoseUncertainty(NamedTuple):
+    """Covariance of a registration, and how much of it the guess is to blame for.
+
+    Attributes
+    ----------
+    covariance : (6, 6) float array
+        Of ``[rotation, translation]`` in the body frame [rad^2, rad m, m^2].
+    guess_share : (6, 6) float array
+        The error of the guess, times this, is in the result.
+    """
+
+    covariance: Matrix
+    guess_share: Matrix
 
 
 def residual_variance(equations: NormalEquations) -> float:
@@ -22,31 +61,83 @@ def residual_variance(equations: NormalEquations) -> float:
     return max(variance, MIN_RESIDUAL**2)
 
 
+def guess_weight(report: DegeneracyReport, config: RegistrationConfig) -> Matrix:
+    """Information (6, 6) with which a mitigation holds weak motions to the guess."""
+    if config.mitigation == 'prior':
+        return config.prior_weight * report.anchor
+    return HELD * report.anchor if config.mitigation in _KEEPS_GUESS else np.zeros((6, 6))
+
+
 def registration_covariance(
-    hessian: Matrix, variance: float, min_sigma: float, max_sigma: float
-) -> Matrix:
-    """Covariance ``s^2 H^-1`` of ``[rotation, translation]`` in the body frame.
+    equations: NormalEquations,
+    sums: ClusterSums,
+    weight: Matrix,
+    guess_covariance: Matrix | None,
+    min_sigma: float,
+    max_sigma: float,
+) -> PoseUncertainty:
+    """Covariance of a registration, see above.
 
     Parameters
     ----------
-    hessian : (6, 6) float array
-        Positive semidefinite [1/rad^2, 1/m^2].
-    variance : float
-        ``s^2``, of one weighted residual [m^2].
+    equations : NormalEquations
+        Of the last iteration.
+    sums : ClusterSums
+        Of the same matches.
+    weight : (6, 6) float array
+        Information of the guess in the solution, on the scale of the Hessian.
+    guess_covariance : (6, 6) float array or None
+        Of the guess, body frame. None: nothing is known, `max_sigma` in every direction.
     min_sigma, max_sigma : float
         Bounds of the standard deviation of every direction [m, rad].
 
     Returns
     -------
-    (6, 6) float array
-        Symmetric, eigenvalues within the squared bounds [rad^2, rad m, m^2].
+    PoseUncertainty
+        Symmetric, eigenvalues within the squared bounds.
     """
-    values, vectors = np.linalg.eigh(hessian)
-    least = max(variance / max_sigma**2, ZERO * values[-1])
-    variances = np.where(values > least, variance / np.maximum(values, least), max_sigma**2)
-    variances = np.clip(variances, min_sigma**2, max_sigma**2)
-    covariance = (vectors * variances) @ vectors.T
-    return 0.5 * (covariance + covariance.T)
+    variance = residual_variance(equations)
+    meat = gradient_scatter(equations, sums, variance)
+    # What nobody knows is as uncertain as it may be, and no inverse is singular.
+    unknown = np.eye(6) * (variance / max_sigma**2)
+    inverse = np.linalg.inv(answer(equations, sums) + weight + unknown)
+    share = inverse @ weight
+    guess = np.eye(6) * max_sigma**2 if guess_covariance is None else guess_covariance
+    covariance = inverse @ (meat + variance * unknown) @ inverse + share @ guess @ share.T
+    return PoseUncertainty(bounded(covariance, min_sigma, max_sigma), share)
+
+
+def answer(equations: NormalEquations, sums: ClusterSums) -> Matrix:
+    """How the gradient answers to a motion (6, 6), between LEAST_ANSWER and 1 of the Hessian."""
+    hessian = equations.hessian
+    scale = max(np.trace(sums.bread) / max(np.trace(hessian), 1e-300), 0.0)
+    changed = sums.bread - scale * equations.noise
+    units = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+    values, modes = np.linalg.eigh(hessian / np.outer(units, units))
+    known = values > ZERO * values[-1]
+    roots = np.sqrt(values[known])
+    into = units[:, None] * modes[:, known] * roots
+    out_of = modes[:, known] / (units[:, None] * roots)
+    shares, vectors = np.linalg.eigh(out_of.T @ changed @ out_of)
+    basis = into @ vectors
+    return np.asarray((basis * np.clip(shares, LEAST_ANSWER, 1.0)) @ basis.T)
+
+
+def gradient_scatter(equations: NormalEquations, sums: ClusterSums, variance: float) -> Matrix:
+    """Covariance of the gradient (6, 6), pairs of matches that share errors included."""
+    matches = equations.num_matches
+    missing = max(MIN_RESIDUAL**2 - equations.error2 / max(equations.weight, 1e-9), 0.0)
+    out = sums.meat * (matches / max(matches - 6, 1)) + missing * equations.hessian
+    larger = 0.0
+    for level in (1, 0):
+        # What blocks of this size share beyond what larger ones do.
+        shared = (sums.products[level] - larger * sums.counts[level]) / max(
+            sums.counts[level], 1e-9)
+        shared = float(np.clip(shared, 0.0, variance))
+        out += shared * sums.pairs[level]
+        larger += shared
+    common = SURFACE_SHARE**2 * variance + BIAS_SHARE * sums.side_bias2
+    return np.asarray(out + common * (sums.pairs[2] + equations.hessian))
 
 
 def bounded(covariance: Matrix, min_sigma: float, max_sigma: float) -> Matrix:

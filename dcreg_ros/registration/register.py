@@ -2,18 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Iterated point-to-plane registration: match, linearise, analyse, solve, move, until it rests."""
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.analysis import report_of
-from dcreg_ros.degeneracy.joint import physical_reference
+from dcreg_ros.degeneracy.detections import NEEDS_MATCHES, Evidence, reference_of
+from dcreg_ros.degeneracy.localizability import localizability
+from dcreg_ros.degeneracy.mitigations import SolverSettings, System
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.degeneracy.solve import step_of
 from dcreg_ros.geometry.se3 import check_transform, local, retract
-from dcreg_ros.registration.covariance import registration_covariance, residual_variance
+from dcreg_ros.registration.cluster_sums import sums_of
+from dcreg_ros.registration.covariance import (
+    PoseUncertainty,
+    guess_weight,
+    registration_covariance,
+    residual_variance,
+)
+from dcreg_ros.registration.jacobians import jacobians
 from dcreg_ros.registration.linearize import NormalEquations
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.points import finite_points
@@ -24,12 +31,10 @@ from dcreg_ros.voxels.map import VoxelMap
 MIN_MATCHES = 10
 """Fewer matches than this cannot tell six unknowns from noise (the paper's implementation)."""
 
+_NO_ROWS = np.empty((0, 6))
 
-class Matcher(Protocol):
-    """What the iteration needs of an association."""
 
-    def linearize(self, transform: NDArray[np.float64]) -> NormalEquations:
-        """Match at `transform` (4, 4) and sum the normal equations."""
+Matcher = QueryPlaneMatcher | MapPlaneMatcher
 
 
 def register(
@@ -37,6 +42,8 @@ def register(
     target: ArrayLike | VoxelMap,
     initial_guess: ArrayLike | None = None,
     config: RegistrationConfig | None = None,
+    previous: DegeneracyReport | None = None,
+    guess_covariance: NDArray[np.float64] | None = None,
 ) -> RegistrationResult:
     """Align `source` to `target` by point-to-plane ICP.
 
@@ -52,6 +59,11 @@ def register(
         identity by default.
     config : RegistrationConfig, optional
         The paper's values by default.
+    previous : DegeneracyReport, optional
+        Of the scan before, for `hysteresis`: nothing is remembered between two calls.
+    guess_covariance : (6, 6) float array, optional
+        Of `initial_guess`, ``[rotation, translation]`` in its body frame [rad^2, m^2]: what weak
+        motions held to the guess are worth. Nothing is known of them where it is missing.
 
     Returns
     -------
@@ -81,16 +93,23 @@ def register(
             return _failure(reason, guess, [], config)
         if config.association == 'query_plane':
             matcher = QueryPlaneMatcher(points, target_points, config)
-            return iterate(matcher, len(points), guess, config)
+            return iterate(matcher, len(points), guess, config, previous, guess_covariance)
         voxels = VoxelMap(0.5 * config.search_radius)
-        voxels.insert(target_points, np.zeros(3))
-    return iterate(MapPlaneMatcher(points, voxels, config), len(points), guess, config)
+        voxels.insert(target_points, np.eye(4))
+    return iterate(
+        MapPlaneMatcher(points, voxels, config), len(points), guess, config, previous,
+        guess_covariance)
 
 
 def iterate(
-    matcher: Matcher, num_points: int, guess: NDArray[np.float64], config: RegistrationConfig
+    matcher: Matcher, num_points: int, guess: NDArray[np.float64], config: RegistrationConfig,
+    previous: DegeneracyReport | None = None,
+    guess_covariance: NDArray[np.float64] | None = None,
 ) -> RegistrationResult:
     """Run the iteration of :func:`register` on any association."""
+    settings = SolverSettings(
+        config.solver_tolerance, config.solver_max_iterations, config.truncated_iterations,
+        config.prior_weight, config.tikhonov_weight, config.xicp_partial)
     transform = guess
     history: list[Iteration] = []
     equations: NormalEquations | None = None
@@ -101,37 +120,46 @@ def iterate(
             reason = (f'{equations.num_matches} matches among {num_points} points, '
                       f'{MIN_MATCHES} are needed')
             return _failure(reason, transform, history, config)
-        report = report_of(
-            equations.hessian, config.condition_threshold, config.kappa_target,
-            _reference(equations, config))
-        delta = step_of(
-            equations.hessian, equations.rhs, report, config.mitigation,
-            config.solver_tolerance, config.solver_max_iterations,
-            local(transform, guess), config.prior_weight).delta
+        report = _analyze(matcher, transform, equations, config, previous)
+        system = System(
+            equations.hessian, equations.rhs, report, local(transform, guess), settings)
+        delta = step_of(system, config.mitigation).delta
         rmse = float(np.sqrt(equations.residual2 / equations.num_matches))
         history.append(Iteration(equations.num_matches, rmse, report, delta))
         transform = retract(transform, delta)
         converged = bool(np.linalg.norm(delta[:3]) < config.rotation_tolerance
                          and np.linalg.norm(delta[3:]) < config.translation_tolerance)
     assert equations is not None  # max_iterations is at least 1
-    return _success(transform, converged, history, equations, num_points, config)
+    uncertainty = registration_covariance(
+        equations, sums_of(matcher, transform), guess_weight(report, config), guess_covariance,
+        config.min_sigma, config.max_sigma)
+    return _success(
+        transform, converged, history, equations, uncertainty, num_points)
 
 
-def _reference(
-    equations: NormalEquations, config: RegistrationConfig
-) -> NDArray[np.float64] | None:
-    """Information a motion must exceed, or None for the test of the paper."""
-    if config.detection == 'schur':
-        return None
-    noise_factor = config.noise_factor if config.detection == 'probabilistic' else 0.0
-    return physical_reference(
-        equations.noise, noise_factor, residual_variance(equations), config.sigma_rotation,
-        config.sigma_translation)
+def _analyze(
+    matcher: Matcher, transform: NDArray[np.float64], equations: NormalEquations,
+    config: RegistrationConfig, previous: DegeneracyReport | None,
+) -> DegeneracyReport:
+    """Judge the directions by the detection in use."""
+    rows, found = _NO_ROWS, None
+    if config.detection in NEEDS_MATCHES or config.mitigation == 'xicp':
+        rows, residuals = jacobians(matcher, transform)
+        found = localizability(
+            rows, residuals, config.xicp_insufficient, config.xicp_enough, config.xicp_high)
+    variance = residual_variance(equations)
+    evidence = Evidence(equations.hessian, equations.noise, variance, rows, found)
+    reference = reference_of(evidence, config)
+    if reference is not None and previous is not None:
+        # Added time and again, this settles where the square of the hysteresis is demanded.
+        reference = reference + (1.0 - config.hysteresis**-2) * previous.anchor
+    return report_of(
+        equations.hessian, config.condition_threshold, config.kappa_target, reference, found)
 
 
 def _success(
     transform: NDArray[np.float64], converged: bool, history: list[Iteration],
-    equations: NormalEquations, num_points: int, config: RegistrationConfig,
+    equations: NormalEquations, uncertainty: PoseUncertainty, num_points: int,
 ) -> RegistrationResult:
     last = history[-1]
     return RegistrationResult(
@@ -143,8 +171,8 @@ def _success(
         num_matches=last.num_matches,
         failure_reason='',
         hessian=equations.hessian,
-        covariance=registration_covariance(
-            equations.hessian, residual_variance(equations), config.min_sigma, config.max_sigma),
+        covariance=uncertainty.covariance,
+        guess_share=uncertainty.guess_share,
         degeneracy=last.degeneracy,
         history=tuple(history),
     )

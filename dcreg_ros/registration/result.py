@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one registration returns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,9 @@ class RegistrationResult:
         Of `hessian`; None where the registration failed before there was one.
     history : tuple of Iteration
         One entry per iteration.
+    guess_share : (6, 6) float array
+        How much of an error of the guess is left in the result: of weak motions all where a
+        mitigation holds them to it, of others nothing.
     """
 
     transform: NDArray[np.float64]
@@ -73,3 +76,4 @@ class RegistrationResult:
     covariance: NDArray[np.float64]
     degeneracy: DegeneracyReport | None
     history: tuple[Iteration, ...]
+    guess_share: NDArray[np.float64] = field(default_factory=lambda: np.zeros((6, 6)))

@@ -9,6 +9,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
 
+from dcreg_ros.degeneracy.explain import direction_sigmas, explain
 from dcreg_ros.degeneracy.report import AXES, names_of
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.ros.health import EVENTS, Snapshot
@@ -61,7 +62,7 @@ def observability(frame: Frame | None, frame_id: str, stamp: str, name: str) -> 
     """Return which directions of a frame are weak, by name, with all that is known about each.
 
     The axes are those of the LiDAR frame. Keys are the same for every scan that was registered:
-    ``weak``, ``ill_conditioned``, ``condition_rotation``, ``condition_translation``,
+    ``weak``, ``ill_conditioned``, ``motions``, ``condition_rotation``, ``condition_translation``,
     ``condition_full`` and, for each of roll, pitch, yaw, x, y, z, ``<axis>.weak``,
     ``.condition``, ``.eigenvalue``, ``.sigma``, ``.direction``, ``.contribution``, ``.angle``.
     """
@@ -74,14 +75,15 @@ def observability(frame: Frame | None, frame_id: str, stamp: str, name: str) -> 
     if frame is None:
         return _status(label, STALE, 'no scan yet', values)
     report = frame.degeneracy
-    if report is None:
+    if report is None or frame.registration is None or frame.reason:
         if frame.status == 'first':
             return _status(label, OK, 'the first scan starts the map', values)
         return _status(label, ERROR, f'not registered: {frame.reason}', values)
-    sigmas = direction_sigmas(frame)
+    sigmas = direction_sigmas(report, frame.registration.covariance)
     values |= {
         'weak': ' '.join(report.weak_axes),
         'ill_conditioned': ' '.join(names_of(report.ill_conditioned)),
+        'motions': '; '.join(report.weak_names),
         'condition_rotation': _number(report.condition_rotation),
         'condition_translation': _number(report.condition_translation),
         'condition_full': _number(report.condition_full),
@@ -96,33 +98,8 @@ def observability(frame: Frame | None, frame_id: str, stamp: str, name: str) -> 
             f'{axis}.contribution': _vector(report.contributions[i]),
             f'{axis}.angle': f'{_number(np.degrees(report.angles[i]))} deg',
         }
-    if not report.weak_axes:
-        return _status(label, OK, 'all directions are observable', values)
-    words = ', '.join(_weak_words(frame, sigmas, i) for i in np.flatnonzero(report.mask))
-    return _status(label, ERROR if report.mask.all() else WARN, f'weak: {words}', values)
-
-
-def direction_sigmas(frame: Frame) -> NDArray[np.float64]:
-    """Return the standard deviation (6,) [rad, m] of one registration along each reported mode.
-
-    Nan where there is no registration.
-    """
-    sigmas = np.full(6, np.nan)
-    if frame.registration is None or frame.degeneracy is None:
-        return sigmas
-    covariance = frame.registration.covariance
-    for i, direction in enumerate(frame.degeneracy.directions):
-        block = covariance[:3, :3] if i < 3 else covariance[3:, 3:]
-        sigmas[i] = np.sqrt(max(direction @ block @ direction, 0.0))
-    return sigmas
-
-
-def _weak_words(frame: Frame, sigmas: NDArray[np.float64], i: int) -> str:
-    report = frame.degeneracy
-    assert report is not None
-    share = 100.0 * report.contributions[i, i % 3]
-    sigma = f'{np.degrees(sigmas[i]):.2g} deg' if i < 3 else f'{sigmas[i]:.2g} m'
-    return f'{AXES[i]} ({share:.0f} %, sigma {sigma}, condition {report.conditions[i]:.3g})'
+    level = ERROR if report.mask.all() else WARN if report.mask.any() else OK
+    return _status(label, level, explain(frame), values)
 
 
 def _input(snapshot: Snapshot, name: str, topic: str, stale_after: float) -> DiagnosticStatus:

@@ -58,7 +58,7 @@ def ensure_plane(
 
 @njit(cache=True, nogil=True)
 def _fit(near, k, tolerance, matrix, vectors):
-    """Variance of the tilt [rad^2] of the plane of `k` rows of `near`, below 0 where they span none.
+    """Variance of the tilt [rad^2] of the plane of `k` rows of `near`, below 0 without a plane.
 
     The normal is left in ``vectors[:, 0]`` and the centroid in ``matrix[:, 1]``.
     """

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How errors of single registrations add up: pose, last motion, and what they share.
+
+Where the geometry holds the pose, every registration adds an error of its own. Where it does not,
+the pose is a prediction from the motion before, whose error comes again with every scan: it grows
+with the length of the stretch, not with its root. So the error of the motion is carried along with
+that of the pose, and their covariance with it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcreg_ros.registration.covariance import bounded
+
+Matrix = NDArray[np.float64]
+
+VELOCITY_WALK = np.repeat([0.5, 1.0], 3)
+"""How far a velocity strays from constant, standard deviation after one second, growing with the
+root of time [rad/s, m/s]: that of a robot on wheels."""
+FIRST_VELOCITY = np.repeat([0.5, 2.0], 3)
+"""Velocity with which the first scan may be met, standard deviation [rad/s, m/s]."""
+PRIOR_SHARE = 0.05
+"""Standard deviation of a prior from elsewhere, as a share of the motion it foresees."""
+PRIOR_FLOOR = np.repeat([0.002, 0.005], 3)
+"""The same where it foresees none [rad, m]."""
+
+
+class Drift:
+    """Covariance of the pose and of the last motion, body frame, rotation before translation.
+
+    Attributes
+    ----------
+    pose : (6, 6) float array
+        Of the pose since the first scan [rad^2, m^2].
+    step : (6, 6) float array
+        Of the motion between the last two scans.
+    """
+
+    def __init__(self, min_sigma: float) -> None:
+        self.pose = np.eye(6) * min_sigma**2
+        self.step = np.zeros((6, 6))
+        self._shared = np.zeros((6, 6))
+        self._elapsed = 0.0
+
+    def guess(self, moved: Matrix, elapsed: float) -> Matrix:
+        """Covariance (6, 6) of a motion foreseen from the last one.
+
+        Parameters
+        ----------
+        moved : (6, 6) float array
+            Adjoint from the last body frame to the predicted one.
+        elapsed : float
+            Time foreseen [s].
+        """
+        if self._elapsed == 0.0:
+            return np.diag((FIRST_VELOCITY * elapsed) ** 2)
+        scale = elapsed / self._elapsed
+        walked = np.diag(VELOCITY_WALK**2 * elapsed**3)
+        return np.asarray(scale**2 * moved @ self.step @ moved.T + walked)
+
+    def given(self, motion: Matrix) -> Matrix:
+        """Covariance (6, 6) of a motion ``[w, v]`` (6,) that somebody else foresees.
+
+        Its error has nothing to do with that of the motion before.
+        """
+        self._shared = np.zeros((6, 6))
+        size = np.repeat([np.linalg.norm(motion[:3]), np.linalg.norm(motion[3:])], 3)
+        return np.diag((PRIOR_SHARE * size + PRIOR_FLOOR) ** 2)
+
+    def add(
+        self, moved: Matrix, step: Matrix, share: Matrix, elapsed: float, min_sigma: float,
+        max_sigma: float,
+    ) -> None:
+        """Take the next motion.
+
+        Parameters
+        ----------
+        moved : (6, 6) float array
+            Adjoint from the last body frame to the present one.
+        step : (6, 6) float array
+            Covariance of the motion between them.
+        share : (6, 6) float array
+            How much of the error of the prediction is left in it.
+        elapsed : float
+            Time between them [s].
+        min_sigma, max_sigma : float
+            Bounds of the standard deviation in every direction [rad, m].
+        """
+        scale = elapsed / self._elapsed if self._elapsed > 0.0 else 0.0
+        shared = scale * moved @ self._shared @ moved.T @ share.T
+        pose = moved @ self.pose @ moved.T + shared + shared.T + step
+        self.pose = bounded(pose, min_sigma, max_sigma)
+        self.step = step
+        self._shared = shared + step
+        self._elapsed = elapsed

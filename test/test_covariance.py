@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Covariances against problems whose answer is known, and against errors that were made."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import dcreg_ros
+from dcreg_ros.config import OdometryConfig
+from dcreg_ros.geometry.se3 import adjoint, inverse, local, retract
+from dcreg_ros.odometry.drift import Drift
+from dcreg_ros.registration.cluster_sums import cluster_sums
+from dcreg_ros.registration.covariance import (
+    bounded,
+    registration_covariance,
+    residual_variance,
+    to_ros_order,
+)
+from dcreg_ros.registration.linearize import NormalEquations
+from dcreg_ros.voxels.map import VoxelMap
+
+SIGMA = 0.02
+
+
+def problem(count=4000, seed=0, axes=(0, 1, 2), copies=1, shared=0.0):
+    """Points in a box, their normals along some axes, and independent residuals [m]."""
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(-20.0, 20.0, (count, 3))
+    normals = np.eye(3)[rng.choice(axes, count)]
+    errors = SIGMA * rng.standard_normal(count)
+    if shared:
+        _, cell = np.unique(np.floor(points), axis=0, return_inverse=True)
+        errors = errors + shared * rng.standard_normal(cell.max() + 1)[cell.ravel()]
+    return [np.repeat(a, copies, axis=0) for a in (points, normals, errors)]
+
+
+def solve(points, normals, errors, transform=None, guess=None, weight=None, max_sigma=100.0):
+    transform = np.eye(4) if transform is None else transform
+    ones = np.ones(len(points))
+    body = normals @ transform[:3, :3]
+    rows = np.c_[np.cross(points, body), body]
+    places = points @ transform[:3, :3].T + transform[:3, 3]
+    hessian = rows.T @ rows
+    equations = NormalEquations(
+        hessian, -rows.T @ errors, len(points), float(errors @ errors), float(errors @ errors),
+        float(len(points)), np.zeros((6, 6)))
+    sums = cluster_sums(points, places, normals, transform, errors, ones, ones)
+    weight = np.zeros((6, 6)) if weight is None else weight
+    found = registration_covariance(equations, sums, weight, guess, 1e-7, max_sigma)
+    return found, hessian, residual_variance(equations)
+
+
+def test_independent_residuals_give_the_textbook_covariance(monkeypatch):
+    monkeypatch.setattr('dcreg_ros.registration.covariance.SURFACE_SHARE', 0.0)
+    monkeypatch.setattr('dcreg_ros.registration.covariance.BIAS_SHARE', 0.0)
+    found, hessian, variance = solve(*problem())
+    plain = variance * np.linalg.inv(hessian)
+    assert np.diag(found.covariance) == pytest.approx(np.diag(plain), rel=0.25)
+    assert (found.guess_share == 0.0).all()
+
+
+def test_points_given_twice_are_not_twice_the_knowledge():
+    points, normals, errors = problem(count=600)
+    once, hessian, _ = solve(points, normals, errors)
+    twice, doubled, variance = solve(*problem(count=600, copies=2))
+    assert doubled == pytest.approx(2.0 * hessian)
+    naive = np.diag(variance * np.linalg.inv(doubled))
+    ratio = np.sqrt(np.diag(twice.covariance) / np.diag(once.covariance))
+    assert ratio == pytest.approx(np.ones(6), abs=0.2)  # naive: 0.71
+    assert (np.diag(twice.covariance) > 1.5 * naive).all()
+
+
+def test_errors_shared_by_neighbours_are_seen():
+    """Linear-Gaussian problems with the same geometry: the scatter of their solutions."""
+    solutions, predicted = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        points, normals, _ = problem(count=1500, seed=0)
+        points[:, 2] *= 0.02  # a flat layer, so that several share a block
+        _, cell = np.unique(np.floor(points), axis=0, return_inverse=True)
+        errors = SIGMA * rng.standard_normal(cell.max() + 1)[cell.ravel()]
+        found, hessian, _ = solve(points, normals, errors)
+        rows = np.c_[np.cross(points, normals), normals]
+        solutions.append(np.linalg.solve(hessian, -rows.T @ errors))
+        predicted.append(np.diag(found.covariance))
+    ratio = np.sqrt(np.mean(predicted, axis=0) / np.mean(np.square(solutions), axis=0))
+    assert (ratio > 0.7).all() and (ratio < 2.0).all(), ratio
+
+
+def test_a_plane_is_finite_bounded_and_positive_definite():
+    found, _, _ = solve(*problem(axes=(2,)), max_sigma=50.0)
+    covariance = found.covariance
+    values = np.linalg.eigvalsh(covariance)
+    assert np.isfinite(covariance).all() and (covariance == covariance.T).all()
+    assert values.min() > 0.0 and values.max() <= 50.0**2 * (1 + 1e-9)
+    sigma = np.sqrt(np.diag(covariance))
+    assert sigma[[2, 3, 4]] == pytest.approx([50.0] * 3, rel=1e-3)
+    assert (sigma[[0, 1, 5]] < 0.01).all()
+
+
+def test_residuals_of_zero_are_no_certainty():
+    points, normals, errors = problem()
+    found, hessian, variance = solve(points, normals, 0.0 * errors)
+    assert variance == pytest.approx(1e-6)
+    least = 1e-6 / np.linalg.eigvalsh(hessian)[-1]
+    assert np.linalg.eigvalsh(found.covariance).min() > 0.5 * least
+
+
+def test_what_is_held_to_a_guess_has_its_variance():
+    guess = np.diag([0.01, 0.01, 0.02, 0.3, 0.4, 0.1]) ** 2
+    weight = np.diag([0.0, 0.0, 1e6, 1e4, 1e4, 0.0])
+    found, _, _ = solve(*problem(axes=(2,)), guess=guess, weight=weight)
+    sigma = np.sqrt(np.diag(found.covariance))
+    assert sigma[2:5] == pytest.approx([0.02, 0.3, 0.4], rel=0.01)
+    assert np.diag(found.guess_share)[2:5] == pytest.approx(np.ones(3), abs=0.01)
+    assert np.diag(found.guess_share)[[0, 1, 5]] == pytest.approx(np.zeros(3), abs=1e-6)
+
+
+def test_turning_the_body_turns_the_covariance():
+    points, normals, errors = problem(shared=0.03)
+    straight, _, _ = solve(points, normals, errors)
+    motion = retract(np.eye(4), np.array([0.4, -0.3, 0.9, 0.0, 0.0, 0.0]))
+    turned, _, _ = solve(points @ motion[:3, :3], normals, errors, transform=motion)
+    change = adjoint(inverse(motion))
+    assert turned.covariance == pytest.approx(
+        change @ straight.covariance @ change.T, rel=1e-6, abs=1e-12)
+    in_frame = to_ros_order(turned.covariance, motion[:3, :3])
+    assert in_frame == pytest.approx(to_ros_order(straight.covariance, np.eye(3)), abs=1e-12)
+
+
+def test_bounds_hold_in_every_direction():
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    clipped = bounded((basis * np.array([0.0, 1e-12, 1e-4, 1.0, 1e6, 1e9])) @ basis.T, 1e-3, 10.0)
+    values = np.linalg.eigvalsh(clipped)
+    assert values == pytest.approx([1e-6, 1e-6, 1e-4, 1.0, 100.0, 100.0], rel=1e-3)
+
+
+def test_drift_is_that_of_simulated_motions():
+    """Known steps scatter by themselves; unknown ones repeat the error of the velocity."""
+    rng = np.random.default_rng(1)
+    runs, scans, dt = 4000, 30, 0.1
+    known = np.array([1.0, 1.0, 1.0, 0.0, 1.0, 1.0])
+    noise = 0.01
+    drift = Drift(1e-9)
+    pose, step = np.zeros((runs, 6)), np.zeros((runs, 6))
+    share = np.diag(1.0 - known)
+    for k in range(scans):
+        guess = drift.guess(np.eye(6), dt)
+        walk = np.linalg.cholesky(guess - (drift.step if k else 0.0 * guess))
+        step = step + rng.standard_normal((runs, 6)) @ walk.T
+        step = np.where(known > 0.0, noise * rng.standard_normal((runs, 6)), step)
+        covariance = share @ guess @ share + np.diag(known * noise**2)
+        drift.add(np.eye(6), covariance, share, dt, 1e-9, 1e6)
+        pose += step
+    assert np.sqrt(np.diag(drift.pose)) == pytest.approx(pose.std(axis=0), rel=0.06)
+    assert np.sqrt(np.diag(drift.step)) == pytest.approx(step.std(axis=0), rel=0.06)
+
+
+def made_scan(pose, sigma, rng, ends):
+    """Corridor of 12 x 3 x 2.5 m as a LiDAR sees it, with or without its ends; body frame."""
+    rays = rng.standard_normal((6000, 3)) * [1.0, 1.0, 0.4]
+    rays /= np.linalg.norm(rays, axis=1)[:, None]
+    world, origin = rays @ pose[:3, :3].T, pose[:3, 3]
+    half = np.array([6.0 if ends else 1e6, 1.5, 1.25])
+    reach = ((np.sign(world) * half - origin) / np.where(world == 0.0, 1e-12, world)).min(axis=1)
+    measured = reach + sigma * rng.standard_normal(len(reach))
+    return rays[reach < 12.0] * measured[reach < 12.0, None]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('ends', [True, False], ids=['firm', 'weak along x'])
+def test_errors_of_registrations_are_as_large_as_said(ends):
+    rng = np.random.default_rng(3)
+    guess_sigma = np.repeat([0.005, 0.03], 3)
+    settings = dataclasses.replace(OdometryConfig().registration, min_sigma=1e-6)
+    values, weak = [], 0
+    for _ in range(60):
+        turn = np.r_[0.0, 0.0, rng.uniform(-0.3, 0.3)]
+        truth = retract(np.eye(4), np.r_[turn, rng.uniform(-0.3, 0.3, 3)])
+        voxels = VoxelMap(0.5)
+        for _ in range(4):
+            at = retract(truth, np.r_[np.zeros(3), rng.uniform(-0.5, 0.5, 3) * [1, 0.3, 0.3]])
+            voxels.insert(made_scan(at, SIGMA, rng, ends), at)
+        result = dcreg_ros.register(
+            made_scan(truth, SIGMA, rng, ends)[::4], voxels,
+            retract(truth, guess_sigma * rng.standard_normal(6)), settings,
+            guess_covariance=np.diag(guess_sigma**2))
+        error = local(truth, result.transform)
+        values.append(error @ np.linalg.solve(result.covariance, error))
+        weak += bool(result.degeneracy.mask[3])
+    assert weak == (0 if ends else 60)
+    assert 2.5 < np.mean(values) < 10.0, np.mean(values)
