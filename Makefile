@@ -34,8 +34,9 @@ lint: $(VENV)/.ready ## check style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-bench: setup ## compare with Open3D and KISS-ICP
-	for script in benchmarks/*.py; do $(VENV)/bin/python $$script || exit 1; done
+bench: setup ## compare with Open3D, KISS-ICP and GenZ-ICP
+	$(VENV)/bin/python benchmarks/registration.py
+	$(VENV)/bin/python benchmarks/odometry.py --quick $(ARGS)
 
 generate: $(VENV)/.ready ## write config/default.yaml and docs/parameters.md from dcreg_ros/config.py
 	$(VENV)/bin/dcreg config > .generated && mv .generated config/default.yaml

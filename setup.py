@@ -56,6 +56,7 @@ setup(
         # What we compare with. The plain open3d wheel for x86_64 is 400 MB of CUDA; from 0.20 on
         # (the first for Python 3.13) both want the system's libusb-1.0.
         'benchmark': [
+            'genz-icp',
             'kiss-icp',
             f'open3d-cpu<0.20; {PC} and python_version < "3.13"',
             f'open3d-cpu; {PC} and python_version >= "3.13"',

@@ -20,6 +20,7 @@ from dcreg_ros.io.sources import open_source
 THREADS = 2
 RADIUS = 1.0
 ITERATIONS = 10
+PAPER = 'the cylinder of the paper'
 HEADER = ['what', 'median ms', 'p95 ms', 'over ours']
 
 Timed = dict[str, NDArray[np.float64]]
@@ -35,7 +36,7 @@ def main() -> None:
     warm_up()
     folder = machine.data_folder()
     path = folder / 'shifted_cylinder' / 'cloud.pcd' if folder else None
-    name = 'the cylinder of the paper' if path else 'a sparse cylinder made here'
+    name = PAPER if path else 'a sparse cylinder made here'
     cloud = read(path) if path else sparse_cylinder()
     time_pairs(name, cloud, open3d, arguments)
     if folder and (folder / 'pair').is_dir():
@@ -104,6 +105,8 @@ def time_pairs(
     machine.print_table(
         f'{name}, {len(cloud)} points, {THREADS} threads, {arguments.pairs} pairs '
         f'({machine.load()})', HEADER, rows, arguments.markdown)
+    if name != PAPER:
+        return  # so sparse a cylinder lets both slide along it
     found = {'ours': register(cloud, cloud, start, config).transform}
     if open3d is not None:
         found['Open3D'] = icp(open3d, source, target, start).transformation

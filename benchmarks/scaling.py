@@ -62,7 +62,7 @@ def with_points(names: list[str], markdown: bool) -> None:
 
 def with_way(names: list[str], markdown: bool) -> None:
     """Time of scans around the 100th and the last of a long drive past trees."""
-    # GenZ-ICP takes a quarter of a second for each of these scans, wherever it is.
+    # GenZ-ICP would take longer than all the rest.
     names = [name for name in names if name != GENZ]
     length = 1.5 * 0.1 * LONG_DRIVE
     # On beyond the last scan, so that it too is taken at full speed between trees.

@@ -400,3 +400,20 @@ def test_picture_of_contributions(tmp_path):
     assert picture.shape[0] > 300 and picture.std() > 0.05
     colour = np.array([0xD5, 0x5E, 0x00]) / 255.0  # the weak x, in full
     assert (np.abs(picture - colour).max(axis=2) < 0.02).sum() > 5000
+
+
+@pytest.mark.parametrize(
+    'call, text',
+    [
+        (lambda r: dcreg_ros.analyze_degeneracy(np.eye(6), condition_threshold='10'), 'threshold'),
+        (lambda r: dcreg_ros.analyze_degeneracy(np.eye(6), kappa_target=None), 'kappa_target'),
+        (lambda r: dcreg_ros.analyze_degeneracy(np.eye(6) * 1j), 'hessian should hold real'),
+        (lambda r: dcreg_ros.solve_step(np.eye(6), np.zeros(6), None), 'report should be'),
+        (lambda r: dcreg_ros.solve_step(np.eye(6), np.zeros(6), r, tolerance=np.nan), 'tolerance'),
+        (lambda r: dcreg_ros.solve_step(np.eye(6), np.zeros(6), r, max_iterations=0), 'max_iter'),
+    ],
+)
+def test_bad_numbers_are_refused_by_name(call, text):
+    report = dcreg_ros.analyze_degeneracy(np.eye(6))
+    with pytest.raises(ValueError, match=text):
+        call(report)

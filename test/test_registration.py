@@ -246,3 +246,15 @@ def test_noise_matrix_is_that_of_normals_tilted_at_random():
             jacobian = np.r_[np.cross(point, axis), axis]
             expected += (0.7 * tilt) ** 2 * np.outer(jacobian, jacobian)
     assert unpack(parts)[-1] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize('scale', [1e19, 1e30, 1e200])
+@pytest.mark.parametrize('association', ['query_plane', 'map_plane'])
+def test_absurd_coordinates_fail_with_a_reason(scale, association):
+    config = dcreg_ros.RegistrationConfig(association=association)
+    result = dcreg_ros.register(scale * room(1), scale * room(0), config=config)
+    assert result.failure_reason and not result.converged
+
+
+def test_an_empty_list_is_an_empty_cloud():
+    assert '0 points' in dcreg_ros.register([], room(0)).failure_reason

@@ -140,3 +140,27 @@ def test_selection_keeps_few_points_of_every_region(most, seed):
     assert 0.3 * most < len(kept) <= most
     distance, _ = cKDTree(kept).query(points)
     assert distance.max() < 6.0 * np.sqrt(1600.0 / len(kept))
+
+
+@pytest.mark.parametrize('axis', [0, 1, 2])
+def test_a_hair_below_a_border_stays_inside_the_voxel(axis):
+    below = np.full((1, 3), 0.1)
+    below[0, axis] = -1e-17
+    voxels = VoxelMap(0.5)
+    voxels.insert(np.array([[-0.1, 0.2, 0.2], [0.6, 0.1, 0.1], [0.1, -0.1, -0.1]]), np.eye(4))
+    voxels.insert(below, np.eye(4))
+    used = voxels.voxels.used[: len(voxels)]
+    places = voxels.voxels.place[: len(voxels)]
+    assert ((places > 0).sum(axis=1) == used).all()
+    assert (places.max(axis=1) == used).all()
+    assert len(voxels.means()) == 4
+
+
+@pytest.mark.parametrize('size', [1e6, 1e19, 1e200, np.inf, np.nan])
+def test_places_beyond_the_map_are_left_out(size):
+    voxels = VoxelMap(0.5)
+    voxels.insert(np.array([[0.1, 0.1, 0.1], [size, 0.0, 0.0], [0.0, 0.0, -size]]), np.eye(4))
+    assert len(voxels.means()) == 1
+    d2, found, xyz = np.empty(1), np.empty(1, np.int64), np.empty((1, 3))
+    count = nearest_cells(voxels.table, voxels.voxels, 0.5, size, 0.0, 0.0, 1.0, d2, found, xyz)
+    assert count == 0

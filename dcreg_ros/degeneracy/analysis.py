@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from dcreg_ros.degeneracy.characterize import match_axes
 from dcreg_ros.degeneracy.joint import joint_weak_motions, relative_reference, stable_basis
 from dcreg_ros.degeneracy.localizability import Localizability
-from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian
+from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian, check_number
 from dcreg_ros.degeneracy.schur import ZERO, schur_modes
 
 Matrix = NDArray[np.float64]
@@ -47,11 +47,10 @@ def analyze_degeneracy(
     DCReg, arXiv 2509.06285, sections IV (detection), V (characterisation), VI (preconditioner).
     """
     checked = check_hessian(hessian)
-    for name, value in (('condition_threshold', condition_threshold),
-                        ('kappa_target', kappa_target)):
-        if not np.isfinite(value) or value < 1.0:
-            raise ValueError(f'{name} = {value} should be a finite number of at least 1')
-    return report_of(checked, float(condition_threshold), float(kappa_target))
+    return report_of(
+        checked,
+        check_number(condition_threshold, 'condition_threshold', 1.0),
+        check_number(kappa_target, 'kappa_target', 1.0))
 
 
 def report_of(

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is known about the directions of one registration."""
 
+import numbers
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -97,6 +99,9 @@ def check_hessian(hessian: ArrayLike) -> NDArray[np.float64]:
     ValueError
         If it is not 6x6, finite and symmetric.
     """
+    kind = np.asarray(hessian).dtype
+    if kind.kind not in 'fiu':
+        raise ValueError(f'hessian should hold real numbers, not {kind}')
     out = np.array(hessian, dtype=np.float64)
     if out.shape != (6, 6):
         raise ValueError(f'hessian should have shape (6, 6), not {out.shape}')
@@ -105,3 +110,17 @@ def check_hessian(hessian: ArrayLike) -> NDArray[np.float64]:
     if not np.allclose(out, out.T, rtol=1e-6, atol=1e-9 * np.abs(out).max()):
         raise ValueError('hessian should be symmetric')
     return 0.5 * (out + out.T)
+
+
+def check_number(value: Any, name: str, low: float) -> float:
+    """Return `value` as a float.
+
+    Raises
+    ------
+    ValueError
+        If it is not a finite number of at least `low`.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not np.isfinite(float(value)) or float(value) < low:
+        raise ValueError(f'{name} = {value!r} should be a finite number of at least {low:g}')
+    return float(value)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.mitigations import SOLVERS, SolverSettings, System, least_squares
-from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian
+from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian, check_number
 
 Vector = NDArray[np.float64]
 
@@ -104,9 +104,14 @@ def solve_step(
     towards = np.zeros(6) if deviation is None else np.array(deviation, dtype=np.float64)
     if towards.shape != (6,) or not np.isfinite(towards).all():
         raise ValueError('deviation should be six finite numbers')
+    if not isinstance(report, DegeneracyReport):
+        raise ValueError(f'report should be a DegeneracyReport, not {type(report).__name__}')
     settings = SolverSettings(
-        float(tolerance), int(max_iterations), int(truncated_iterations), float(prior_weight),
-        float(tikhonov_weight))
+        check_number(tolerance, 'tolerance', 0.0),
+        int(check_number(max_iterations, 'max_iterations', 1.0)),
+        int(check_number(truncated_iterations, 'truncated_iterations', 1.0)),
+        check_number(prior_weight, 'prior_weight', 0.0),
+        check_number(tikhonov_weight, 'tikhonov_weight', 0.0))
     return step_of(System(matrix, vector, report, towards, settings), mitigation)
 
 

@@ -161,6 +161,8 @@ def check_transform(transform: ArrayLike, name: str) -> Matrix:
     ValueError
         If it is not a finite rigid transform; the text says `name`.
     """
+    if np.asarray(transform).dtype.kind not in 'fiu':
+        raise ValueError(f'{name} should hold real numbers, not {np.asarray(transform).dtype}')
     out = np.array(transform, dtype=np.float64)
     if out.shape != (4, 4):
         raise ValueError(f'{name} should have shape (4, 4), not {out.shape}')

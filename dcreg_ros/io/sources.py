@@ -64,6 +64,8 @@ def open_source(
         return BagSource([path], topic, input_config)
     clouds = _of_type(files, _READERS)
     if clouds:
+        if topic:
+            raise ValueError(f'{path} holds files, which have no topic {topic!r}')
         return FileSource(path.name, clouds, input_config, period)
     for types in (('.bag',), _ROSBAG2_FILES):
         pieces = _of_type(files, types)

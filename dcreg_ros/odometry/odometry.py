@@ -24,6 +24,10 @@ from dcreg_ros.voxels.map import VoxelMap
 
 Array = NDArray[np.float64]
 
+MAX_RMSE = 0.25
+"""Residual, in search radii, above which a match is not believed: it closed in on no surface."""
+PATIENCE = 3
+"""Scans in a row that do not fit the map, after which it is begun anew."""
 MAX_MAP_POINTS = 40000
 """Points of a scan that go into the map at most; dense scans see each cell many times over."""
 
@@ -45,6 +49,9 @@ class LidarOdometry:
 
     def __init__(self, config: OdometryConfig | None = None) -> None:
         self.config = OdometryConfig() if config is None else config
+        if not isinstance(self.config, OdometryConfig):
+            raise ValueError(
+                f'config should be an OdometryConfig, not {type(self.config).__name__}')
         if self.config.registration.association != 'map_plane':
             raise ValueError(
                 'registration.association should be "map_plane" in odometry: the local map '
@@ -55,8 +62,12 @@ class LidarOdometry:
         """Forget map and motion; the next scan is the first."""
         self._motion = MotionModel()
         self._report: DegeneracyReport | None = None
-        self._map = VoxelMap(self.config.map.voxel_size, self.config.map.radius)
+        self._begin_map()
         self._drift = Drift(self.config.registration.min_sigma)
+
+    def _begin_map(self) -> None:
+        self._map = VoxelMap(self.config.map.voxel_size, self.config.map.radius)
+        self._misfits = 0
 
     def reconfigure(self, config: OdometryConfig) -> None:
         """Go on with other values of the live parameters; the map stays as it is."""
@@ -104,9 +115,13 @@ class LidarOdometry:
         expected = self._expected(predicted, stamp + middle, guess is not None)
         match = self._register(scan, predicted, expected)
         registered = time.perf_counter()
-        failed = match is not None and bool(match.failure_reason)
-        pose = predicted if match is None or failed else match.transform
-        if not failed:
+        trouble = _trouble(match, self.config.registration.search_radius)
+        pose = predicted if match is None or trouble else match.transform
+        self._misfits = self._misfits + 1 if trouble and len(scan.keypoints) else 0
+        if self._misfits >= PATIENCE:
+            self._begin_map()
+            trouble += '; map begun anew at the predicted pose'
+        if not trouble or not len(self._map):
             self._map.insert(_every_few(scan.points), pose)
         mapped = time.perf_counter()
         timings = {
@@ -115,7 +130,7 @@ class LidarOdometry:
             'map': mapped - registered,
             'total': mapped - began,
         }
-        return self._finish(stamp, middle, pose, match, expected, scan, timings)
+        return self._finish(stamp, middle, pose, match, trouble, expected, scan, timings)
 
     def _preprocess(
         self, points: Array, times: Array | None, middle: float, twist: Array
@@ -146,7 +161,7 @@ class LidarOdometry:
 
     def _finish(
         self, stamp: float, middle: float, pose: Array, match: RegistrationResult | None,
-        expected: Array, scan: _Scan, timings: dict[str, float],
+        trouble: str, expected: Array, scan: _Scan, timings: dict[str, float],
     ) -> Frame:
         """Update motion and covariance with the pose in the middle of the sweep."""
         config = self.config.registration
@@ -154,11 +169,10 @@ class LidarOdometry:
         twist_covariance = np.eye(6) * config.max_sigma**2
         if match is not None and self._motion.pose is not None:
             # The error so far, seen from the new pose, plus that of this motion.
-            failed = bool(match.failure_reason)
             self._drift.add(
                 adjoint(inverse(pose) @ self._motion.pose),
-                expected if failed else match.covariance,
-                np.eye(6) if failed else match.guess_share,
+                expected if trouble else match.covariance,
+                np.eye(6) if trouble else match.guess_share,
                 elapsed, config.min_sigma, config.max_sigma)
             twist_covariance = to_ros_order(self._drift.step, np.eye(3)) / elapsed**2
         self._report = None if match is None else match.degeneracy
@@ -175,8 +189,8 @@ class LidarOdometry:
             twist_covariance=bounded(twist_covariance, config.min_sigma, config.max_sigma),
             registration=match,
             degeneracy=None if match is None else match.degeneracy,
-            status=_status(match),
-            reason=reason if match is None else match.failure_reason,
+            status='first' if match is None else 'coasting' if trouble else 'tracking',
+            reason=reason if match is None else trouble,
             num_points=len(scan.points),
             num_keypoints=len(scan.keypoints),
             timings=timings,
@@ -192,18 +206,21 @@ def _every_few(points: Array) -> Array:
     return np.ascontiguousarray(points[:: -(-len(points) // MAX_MAP_POINTS) or 1])
 
 
-def _status(match: RegistrationResult | None) -> str:
-    if match is None:
-        return 'first'
-    return 'coasting' if match.failure_reason else 'tracking'
+def _trouble(match: RegistrationResult | None, search_radius: float) -> str:
+    """Why a match cannot be believed, empty where it can."""
+    if match is None or match.failure_reason:
+        return '' if match is None else match.failure_reason
+    if match.rmse > MAX_RMSE * search_radius:
+        return f'the scan does not fit the map: RMSE {match.rmse:.2f} m'
+    return ''
 
 
 def _check_scan(
     points: ArrayLike, times: ArrayLike | None, stamp: float
 ) -> tuple[Array, Array | None]:
     cloud = as_points(points, 'points')
-    if not np.isfinite(stamp):
-        raise ValueError(f'stamp = {stamp} should be a finite number of seconds')
+    if not isinstance(stamp, (int, float, np.number)) or not np.isfinite(stamp):
+        raise ValueError(f'stamp = {stamp!r} should be a finite number of seconds')
     if times is None:
         return cloud, None
     offsets = np.ascontiguousarray(times, dtype=np.float64)

@@ -15,6 +15,8 @@ def as_points(points: ArrayLike, name: str) -> NDArray[np.float64]:
         If the shape or the type is wrong; the text says `name`.
     """
     array = np.asarray(points)
+    if array.size == 0 and array.ndim <= 1:
+        array = np.empty((0, 3))  # an empty list has no second axis to get wrong
     if array.dtype.kind not in 'fiu':
         raise ValueError(f'{name} should hold real numbers, not {array.dtype}')
     if array.ndim != 2 or array.shape[1] != 3:

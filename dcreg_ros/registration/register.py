@@ -80,6 +80,8 @@ def register(
     DCReg, arXiv 2509.06285, section III.
     """
     config = RegistrationConfig() if config is None else config
+    if not isinstance(config, RegistrationConfig):
+        raise ValueError(f'config should be a RegistrationConfig, not {type(config).__name__}')
     guess = check_transform(np.eye(4) if initial_guess is None else initial_guess, 'initial_guess')
     points = finite_points(source, 'source')
     if isinstance(target, VoxelMap):

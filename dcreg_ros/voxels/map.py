@@ -8,7 +8,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.voxels.hashing import EMPTY, find, insert_key, make_table, pack, remove_key, unpack
+from dcreg_ros.voxels.hashing import (
+    CELL_LIMIT,
+    EMPTY,
+    find,
+    insert_key,
+    make_table,
+    pack,
+    remove_key,
+    unpack,
+)
 
 CELLS_PER_EDGE = 4
 """A voxel is cut into 4 x 4 x 4 cells; a surface passes through about 16 of them."""
@@ -136,6 +145,9 @@ def _add(points, pose, start, voxel_size, table, voxels, size):
         fx = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
         fy = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
         fz = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
+        # Beyond the cells there are, and NaN: there is no such place.
+        if not (abs(fx) < CELL_LIMIT and abs(fy) < CELL_LIMIT and abs(fz) < CELL_LIMIT):
+            continue
         ix, iy, iz = int(np.floor(fx)), int(np.floor(fy)), int(np.floor(fz))
         key = pack(ix, iy, iz)
         if key != last_key:
@@ -151,12 +163,15 @@ def _add(points, pose, start, voxel_size, table, voxels, size):
                 voxels.place[row] = 0
             last_key = key
         x, y, z = fx - ix, fy - iy, fz - iz
-        code = (
-            (int(x * CELLS_PER_EDGE) * CELLS_PER_EDGE + int(y * CELLS_PER_EDGE)) * CELLS_PER_EDGE
-            + int(z * CELLS_PER_EDGE)
-        )
+        code = (_cell(x) * CELLS_PER_EDGE + _cell(y)) * CELLS_PER_EDGE + _cell(z)
         _average(voxels, row, code, x * voxel_size, y * voxel_size, z * voxel_size)
     return size, points.shape[0]
+
+
+@njit(cache=True, nogil=True, inline='always')
+def _cell(place):
+    """Cell along one edge; a hair below a border the place rounds to 1."""
+    return min(int(place * CELLS_PER_EDGE), CELLS_PER_EDGE - 1)
 
 
 @njit(cache=True, nogil=True, inline='always')

@@ -6,7 +6,7 @@ import math
 
 from numba import njit
 
-from dcreg_ros.voxels.hashing import find, pack
+from dcreg_ros.voxels.hashing import CELL_LIMIT, find, pack
 from dcreg_ros.voxels.map import MAX_CELLS
 
 
@@ -21,6 +21,9 @@ def nearest_cells(table, voxels, edge, x, y, z, radius, found_d2, found, found_x
     k = found.shape[0]
     count = 0
     worst = radius * radius
+    limit = CELL_LIMIT * edge
+    if not (abs(x) < limit and abs(y) < limit and abs(z) < limit):
+        return 0
     bi, bj, bk = math.floor(x / edge), math.floor(y / edge), math.floor(z / edge)
     ox, oy, oz = x - bi * edge, y - bj * edge, z - bk * edge
     margin = min(min(ox, edge - ox), min(min(oy, edge - oy), min(oz, edge - oz)))
