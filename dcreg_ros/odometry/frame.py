@@ -32,7 +32,7 @@ class Frame:
     registration : RegistrationResult or None
         None for the first scan, which starts the map.
     degeneracy : DegeneracyReport or None
-        Of the registration; None where there is none.
+        Of the registration; None where there is none that is believed.
     status : str
         ``first``, ``tracking``, ``coasting`` (the match failed, the pose is a prediction).
     reason : str

@@ -175,7 +175,7 @@ class LidarOdometry:
                 np.eye(6) if trouble else match.guess_share,
                 elapsed, config.min_sigma, config.max_sigma)
             twist_covariance = to_ros_order(self._drift.step, np.eye(3)) / elapsed**2
-        self._report = None if match is None else match.degeneracy
+        self._report = None if match is None or trouble else match.degeneracy
         if match is not None or len(self._map):
             self._motion.correct(stamp + middle, pose)
         twist = self._motion.twist
@@ -188,7 +188,7 @@ class LidarOdometry:
             twist=np.concatenate([twist[3:], twist[:3]]),
             twist_covariance=bounded(twist_covariance, config.min_sigma, config.max_sigma),
             registration=match,
-            degeneracy=None if match is None else match.degeneracy,
+            degeneracy=self._report,
             status='first' if match is None else 'coasting' if trouble else 'tracking',
             reason=reason if match is None else trouble,
             num_points=len(scan.points),
