@@ -223,16 +223,23 @@ def test_reset_starts_again_at_the_origin(graph):
 
 def test_a_flood_is_dropped_and_counted(graph):
     before = values(graph.next_status('Input'))
-    for i in range(40):
-        graph.send(corridor_scan(i % 3, count=60_000), stamp(i))
-        graph.executor.spin_once(timeout_sec=0.0)
+
+    def counts(status):
+        return {key: int(values(status)[key]) - int(before[key]) for key in COUNTED}
+
+    # Best effort may lose a whole flood on its way, and a fast node keep up with a small one.
+    for k in range(10):
+        for i in range(40):
+            graph.send(corridor_scan(i % 3, count=60_000), stamp(40 * k + i))
+            graph.executor.spin_once(timeout_sec=0.0)
+        if counts(graph.next_status('Input'))['dropped']:
+            break
 
     def settled(status):
-        counts = {key: int(values(status)[key]) - int(before[key]) for key in COUNTED}
-        done = counts['processed'] + counts['dropped']
-        return counts['received'] == done and counts['dropped'] > 0
+        number = counts(status)
+        return number['received'] == number['processed'] + number['dropped'] > 0
 
-    graph.next_status('Input', settled)
+    assert counts(graph.next_status('Input', settled))['dropped'] > 0
 
 
 COUNTED = ('received', 'processed', 'dropped')
