@@ -15,6 +15,11 @@ def pose(x=0.0, y=0.0, z=0.0, roll=0.0, pitch=0.0, yaw=0.0):
     return out
 
 
+def apply(transform, points):
+    """Points (N, 3) moved by a transform (4, 4)."""
+    return points @ transform[:3, :3].T + transform[:3, 3]
+
+
 def errors(transform):
     """Translation [m] and rotation [deg] away from identity."""
     angle = Rotation.from_matrix(transform[:3, :3]).magnitude()

@@ -48,6 +48,15 @@ def play_into_node(source, count, tmp_path):
     return tmp_path / 'recorded', read_sent(log)
 
 
+def linked_corridor(data_folder, tmp_path, numbers):
+    """Some scans of the recorded corridor, in a folder of their own."""
+    source = tmp_path / 'scans'
+    source.mkdir()
+    for i in numbers:
+        (source / f'{i:02}.pcd').symlink_to(data_folder / 'corridor' / f'{i:02}.pcd')
+    return source
+
+
 def assert_same_as_offline(source, tmp_path):
     run = run_odometry(open_source(source), NodeConfig())
     folder, sent = play_into_node(source, len(run.frames), tmp_path)
@@ -72,10 +81,7 @@ def test_node_and_offline_runner_agree_on_made_up_scans(tmp_path):
 
 
 def test_node_and_offline_runner_agree_on_the_real_corridor(data_folder, tmp_path):
-    source = tmp_path / 'scans'
-    source.mkdir()
-    for i in range(7, 30):
-        (source / f'{i:02}.pcd').symlink_to(data_folder / 'corridor' / f'{i:02}.pcd')
+    source = linked_corridor(data_folder, tmp_path, range(7, 30))
     assert_same_as_offline(source, tmp_path)
 
 
@@ -139,18 +145,12 @@ def test_player_says_when_nobody_listens(tmp_path):
 
 def test_broken_scan_of_the_real_corridor_crashes_nothing(data_folder, tmp_path):
     """Scan 06 has 6 k points and a blob: whatever becomes of the pose, everybody lives."""
-    source = tmp_path / 'scans'
-    source.mkdir()
-    for i in range(3, 12):
-        (source / f'{i:02}.pcd').symlink_to(data_folder / 'corridor' / f'{i:02}.pcd')
+    source = linked_corridor(data_folder, tmp_path, range(3, 12))
     assert_same_as_offline(source, tmp_path)
 
 
 def test_real_corridor_is_ill_conditioned_along_its_axis_past_the_door(data_folder, tmp_path):
-    source = tmp_path / 'scans'
-    source.mkdir()
-    for i in range(7, 30):
-        (source / f'{i:02}.pcd').symlink_to(data_folder / 'corridor' / f'{i:02}.pcd')
+    source = linked_corridor(data_folder, tmp_path, range(7, 30))
     run = run_odometry(open_source(source), NodeConfig())
     # The turn at the door, 28 degrees from one scan to the next, loses it for three scans.
     past_the_door = run.frames[4:]

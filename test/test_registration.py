@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_icp import errors, pose, sparse_cylinder
+from reference_icp import apply, errors, pose, sparse_cylinder
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 import dcreg_ros
-from dcreg_ros.geometry.se3 import apply, inverse, retract
+from dcreg_ros.geometry.se3 import inverse, retract
 from dcreg_ros.registration.kdtree import MAX_DEPTH, build_kdtree, nearest
 from dcreg_ros.registration.linearize import SUMS, add_match, unpack
 from dcreg_ros.registration.map_plane import MapPlaneMatcher

@@ -176,8 +176,3 @@ def check_transform(transform: ArrayLike, name: str) -> Matrix:
     u, _, vt = np.linalg.svd(rotation)
     out[:3, :3] = rotation if np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-12) else u @ vt
     return out
-
-
-def apply(transform: Matrix, points: Matrix) -> Matrix:
-    """(N, 3) points moved by a (4, 4) transform."""
-    return points @ transform[:3, :3].T + transform[:3, 3]
