@@ -59,13 +59,14 @@ class RegistrationConfig(_Section):
         0.05, low=1e-5, high=10.0, unit='m', live=True,
         doc='The same for a translation.')
     noise_factor: float = parameter(
-        1.5, low=0.0, high=1e3, live=True,
+        5.0, low=0.0, high=1e3, live=True,
         doc='How many times more than the noise of the normals explains a direction must be '
             'constrained, for detection "probabilistic".')
     prior_weight: float = parameter(
         10.0, low=0.0, high=1e9, live=True,
-        doc='Weight of the prediction in weak directions for mitigation "prior", against that of '
-            'a geometry just strong enough; 0 is the same as "none".')
+        doc='How many times more the prediction counts in weak directions than its uncertainty '
+            'says, for mitigation "prior": matches are counted one by one, but err together. 0 is '
+            'the same as "none".')
     hysteresis: float = parameter(
         1.0, low=1.0, high=100.0, live=True,
         doc='A motion weak in the scan before must be this many times more precise to count as '
@@ -153,7 +154,7 @@ class MapConfig(_Section):
 
     voxel_size: float = parameter(
         0.5, low=0.01, high=10.0, unit='m',
-        doc='Edge of a voxel of the local map; its points are averaged in cells of a quarter.')
+        doc='Edge of a voxel of the local map; a cell with statistics of its points has half of it.')
     radius: float = parameter(
         100.0, low=1.0, high=1000.0, unit='m', doc='Voxels farther from the sensor are forgotten.')
 

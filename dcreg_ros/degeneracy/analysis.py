@@ -14,7 +14,7 @@ from dcreg_ros.degeneracy.schur import ZERO, schur_modes
 
 Matrix = NDArray[np.float64]
 
-_NO_REFERENCE = np.eye(6)
+_NO_REFERENCE, _NO_NOISE = np.eye(6), np.zeros((6, 6))
 
 
 def analyze_degeneracy(
@@ -55,7 +55,7 @@ def analyze_degeneracy(
 
 def report_of(
     hessian: Matrix, threshold: float, kappa: float, reference: Matrix | None = None,
-    localizability: Localizability | None = None,
+    localizability: Localizability | None = None, noise: Matrix | None = None,
 ) -> DegeneracyReport:
     """Build the report of a Hessian already known to be valid; see :func:`analyze_degeneracy`.
 
@@ -70,6 +70,8 @@ def report_of(
         :mod:`dcreg_ros.degeneracy.detections`. None: the test of the paper.
     localizability : Localizability, optional
         Goes into the report, for mitigation "xicp".
+    noise : (6, 6) float array, optional
+        Information that `hessian` only seems to hold.
 
     Returns
     -------
@@ -77,17 +79,18 @@ def report_of(
     """
     published = reference is None
     fields = _analyze(
-        hessian, threshold, kappa, _NO_REFERENCE if reference is None else reference, published)
+        hessian, threshold, kappa, _NO_REFERENCE if reference is None else reference,
+        _NO_NOISE if noise is None else noise, published)
     return DegeneracyReport(*(*fields, localizability))
 
 
 @njit(cache=True, nogil=True)
-def _analyze(hessian, threshold, kappa, reference, published):
+def _analyze(hessian, threshold, kappa, reference, noise, published):
     """The fields of a report, in their order."""
     values, modes, conditions, angles, preconditioner = _characterize(hessian, threshold, kappa)
     ill_conditioned = conditions > threshold
     metric = relative_reference(values, threshold) if published else reference
-    twists, anchor, named = joint_weak_motions(hessian, metric)
+    twists, anchor, named, projector, vain = joint_weak_motions(hessian, metric, noise)
     mask = ill_conditioned.copy() if published else named
     spectrum = np.linalg.eigvalsh(hessian)
     singular = spectrum[0] <= ZERO * spectrum[5]
@@ -95,7 +98,7 @@ def _analyze(hessian, threshold, kappa, reference, published):
     return (
         mask, ill_conditioned, values, conditions, conditions[:3].max(), conditions[3:].max(),
         full, modes, modes**2, angles, preconditioner, stable_basis(modes[:3], mask[:3]),
-        stable_basis(modes[3:], mask[3:]), twists, anchor)
+        stable_basis(modes[3:], mask[3:]), twists, anchor, projector, vain)
 
 
 @njit(cache=True, nogil=True)

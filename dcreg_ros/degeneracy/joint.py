@@ -12,6 +12,8 @@ from numba import njit
 
 TIE = 1e-6
 """Shares closer than this are equal, so that rounding does not rename a motion."""
+LEAST = 1e-12
+"""Least information of a weak motion, that of a strong one being 1: nothing is divided by 0."""
 
 
 @njit(cache=True, nogil=True)
@@ -26,10 +28,12 @@ def relative_reference(values, threshold):
 
 
 @njit(cache=True, nogil=True)
-def joint_weak_motions(hessian, reference):
+def joint_weak_motions(hessian, reference, noise):
     """Weak twists (k, 6), the information (6, 6) that makes them strong, their names (6,).
 
-    In the order of the axes they are named after, one each.
+    In the order of the axes they are named after, one each. Then two matrices (6, 6) that act on
+    a gradient: one leaves what the weak motions feel of it, the other what of that is due to
+    `noise` (6, 6), information that is none.
     """
     lower = np.linalg.cholesky(reference)
     inverse = np.linalg.inv(lower)
@@ -39,11 +43,31 @@ def joint_weak_motions(hessian, reference):
     while count < 6 and values[count] < 1.0:
         count += 1
     if count == 0:
-        return np.empty((0, 6)), np.zeros((6, 6)), np.zeros(6, np.bool_)
+        nothing = np.zeros((6, 6))
+        return np.empty((0, 6)), nothing, np.zeros(6, np.bool_), nothing, nothing
     weak = np.ascontiguousarray(vectors[:, :count])
     images = lower @ weak
-    twists, mask = _nearest_to_axes(np.ascontiguousarray(inverse.T) @ weak, reference)
-    return twists, images @ np.ascontiguousarray(images.T), mask
+    motions = np.ascontiguousarray(inverse.T) @ weak
+    twists, mask = _nearest_to_axes(motions, reference)
+    transposed = np.ascontiguousarray(motions.T)
+    projector = images @ transposed
+    vain = _noise_share(values[:count], transposed @ noise @ motions)
+    return (
+        twists, images @ np.ascontiguousarray(images.T), mask, projector,
+        images @ vain @ transposed)
+
+
+@njit(cache=True, nogil=True)
+def _noise_share(values, noise):
+    """Share (k, k) of the information of weak motions, `values` (k,), that `noise` (k, k) explains.
+
+    Between nothing and all of it.
+    """
+    roots = np.sqrt(np.maximum(values, LEAST))
+    shares, vectors = np.linalg.eigh(noise / roots.reshape((-1, 1)) / roots)
+    clipped = (vectors * np.minimum(np.maximum(shares, 0.0), 1.0)) @ np.ascontiguousarray(
+        vectors.T)
+    return clipped * roots.reshape((-1, 1)) / roots
 
 
 @njit(cache=True, nogil=True)

@@ -44,6 +44,8 @@ class System(NamedTuple):
         Of the Hessian.
     deviation : (6,) float array
         Step from the present to the predicted pose.
+    belief : (6, 6) float array
+        Information of the prediction, on the scale of the Hessian.
     settings : SolverSettings
         Of the mitigation.
     """
@@ -52,6 +54,7 @@ class System(NamedTuple):
     rhs: Array
     report: DegeneracyReport
     deviation: Array
+    belief: Array
     settings: SolverSettings
 
 
@@ -129,8 +132,16 @@ def prior(system: System) -> Solution:
     """Maximum a posteriori with a predicted pose that speaks in the weak motions alone."""
     if not (system.settings.prior_weight > 0.0 and len(system.report.weak_twists)):
         return none(system)
-    weight = system.settings.prior_weight * system.report.anchor
-    return gauss_newton(system.hessian + weight, system.rhs + weight @ system.deviation), 0
+    # What noise alone explains would hold the robot to where it was.
+    told = np.eye(6) - system.report.noise_share
+    hessian, rhs = told @ system.hessian, told @ system.rhs
+    weight = system.settings.prior_weight * weak_part(system.report, system.belief)
+    return gauss_newton(hessian + weight, rhs + weight @ system.deviation), 0
+
+
+def weak_part(report: DegeneracyReport, information: Array) -> Array:
+    """What `information` (6, 6) says about the weak motions alone."""
+    return np.asarray(report.projector @ information @ report.projector.T)
 
 
 def xicp(system: System) -> Solution:

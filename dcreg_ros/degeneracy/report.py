@@ -54,6 +54,11 @@ class DegeneracyReport:
         nearest to the body axes is taken.
     anchor : (6, 6) float array
         Information that makes the free motions just strong enough, and leaves all others alone.
+    projector : (6, 6) float array
+        Leaves of a gradient what the free motions feel.
+    noise_share : (6, 6) float array
+        Leaves of a gradient that part of this which is due to the noise of the normals: it pulls
+        the free motions to where the map was made from, and says nothing.
     localizability : Localizability or None
         What X-ICP finds in the matches, for detection "localizability" and mitigation "xicp".
     """
@@ -73,6 +78,8 @@ class DegeneracyReport:
     weak_translation: NDArray[np.float64]
     weak_twists: NDArray[np.float64]
     anchor: NDArray[np.float64]
+    projector: NDArray[np.float64]
+    noise_share: NDArray[np.float64]
     localizability: Localizability | None = None
 
     @property

@@ -112,7 +112,8 @@ def solve_step(
         int(check_number(truncated_iterations, 'truncated_iterations', 1.0)),
         check_number(prior_weight, 'prior_weight', 0.0),
         check_number(tikhonov_weight, 'tikhonov_weight', 0.0))
-    return step_of(System(matrix, vector, report, towards, settings), mitigation)
+    return step_of(
+        System(matrix, vector, report, towards, report.anchor, settings), mitigation)
 
 
 def step_of(system: System, mitigation: str) -> Step:

@@ -18,7 +18,7 @@ Matrix = NDArray[np.float64]
 VELOCITY_WALK = np.repeat([0.5, 1.0], 3)
 """How far a velocity strays from constant, standard deviation after one second, growing with the
 root of time [rad/s, m/s]: that of a robot on wheels."""
-FIRST_VELOCITY = np.repeat([0.5, 2.0], 3)
+FIRST_VELOCITY = np.repeat([0.5, 3.0], 3)
 """Velocity with which the first scan may be met, standard deviation [rad/s, m/s]."""
 PRIOR_SHARE = 0.05
 """Standard deviation of a prior from elsewhere, as a share of the motion it foresees."""

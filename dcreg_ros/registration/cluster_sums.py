@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.registration.jacobians import counted
+from dcreg_ros.registration.jacobians import counted, distances
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.query_plane import WEIGHT_SLOPE, QueryPlaneMatcher
 from dcreg_ros.voxels.hashing import find, insert_key, make_table, pack
@@ -58,21 +58,19 @@ def sums_of(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Matrix) -> 
     """Sums over the matches that `matcher` found last, with residuals as of `transform` (4, 4)."""
     moved = matcher._source @ transform[:3, :3].T + transform[:3, 3]
     normals = matcher._plane[:, :3]
-    residuals = np.einsum('ij,ij->i', normals, moved) + matcher._plane[:, 3]
+    residuals = distances(matcher, moved)
     kept = np.flatnonzero(matcher._usable & counted(matcher, moved, residuals))
     residuals = residuals[kept]
     if isinstance(matcher, MapPlaneMatcher):
-        places = matcher._mean[kept]
-        scale2 = matcher._scale**2
+        scale2 = matcher._scale2[kept]
         slopes = weights = scale2 / (scale2 + residuals**2)
         curvatures = slopes**2 * (4.0 * slopes - 3.0)
     else:
-        places = moved[kept]
         weights = 1.0 - WEIGHT_SLOPE * np.abs(residuals)
         slopes = 2.0 * weights - 1.0
         curvatures = slopes**2 - 2.0 * (1.0 - weights) * weights
     return cluster_sums(
-        matcher._source[kept], places, normals[kept], transform, weights * residuals, slopes,
+        matcher._source[kept], moved[kept], normals[kept], transform, weights * residuals, slopes,
         curvatures)
 
 

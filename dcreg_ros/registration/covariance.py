@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcreg_ros.config import RegistrationConfig
+from dcreg_ros.degeneracy.mitigations import weak_part
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.degeneracy.schur import ZERO
 from dcreg_ros.registration.cluster_sums import ClusterSums
@@ -61,10 +62,15 @@ def residual_variance(equations: NormalEquations) -> float:
     return max(variance, MIN_RESIDUAL**2)
 
 
-def guess_weight(report: DegeneracyReport, config: RegistrationConfig) -> Matrix:
-    """Information (6, 6) with which a mitigation holds weak motions to the guess."""
+def guess_weight(
+    report: DegeneracyReport, config: RegistrationConfig, belief: Matrix
+) -> Matrix:
+    """Information (6, 6) with which a mitigation holds weak motions to the guess.
+
+    `belief` (6, 6) is that of the guess on the scale of the Hessian.
+    """
     if config.mitigation == 'prior':
-        return config.prior_weight * report.anchor
+        return config.prior_weight * weak_part(report, belief)
     return HELD * report.anchor if config.mitigation in _KEEPS_GUESS else np.zeros((6, 6))
 
 

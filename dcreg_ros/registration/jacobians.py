@@ -40,7 +40,7 @@ def jacobians(
     """
     source, planes = matcher._source, matcher._plane
     moved = source @ transform[:3, :3].T + transform[:3, 3]
-    residuals = np.einsum('ij,ij->i', planes[:, :3], moved) + planes[:, 3]
+    residuals = distances(matcher, moved)
     kept = matcher._usable & counted(matcher, moved, residuals)
     normals = planes[kept, :3] @ transform[:3, :3]
     return np.c_[np.cross(source[kept], normals), normals], residuals[kept]
@@ -51,8 +51,15 @@ def counted(
 ) -> NDArray[np.bool_]:
     """Which matches (N,) are near enough and not outliers."""
     if isinstance(matcher, MapPlaneMatcher):
-        near = np.linalg.norm(matcher._mean - moved, axis=1) < matcher._radius
-        return np.asarray(near & (np.abs(residuals) < CUT * matcher._scale))
+        return np.asarray(residuals**2 < CUT**2 * matcher._scale2)
     neighbors = matcher._tree.points[matcher._neighbors[:, :NEIGHBORS]]
     near = np.linalg.norm(neighbors - moved[:, None], axis=2).max(axis=1) < matcher._radius
     return np.asarray(near & (1.0 - WEIGHT_SLOPE * np.abs(residuals) > MIN_WEIGHT))
+
+
+def distances(matcher: QueryPlaneMatcher | MapPlaneMatcher, moved: Array) -> Array:
+    """Signed distances (N,) of all source points, `moved` into the target frame, to planes."""
+    planes = matcher._plane
+    if isinstance(matcher, MapPlaneMatcher):
+        return np.einsum('ij,ij->i', planes[:, :3], moved - planes[:, 3:6])
+    return np.asarray(np.einsum('ij,ij->i', planes[:, :3], moved) + planes[:, 3])

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Normal equations of weighted point-to-plane matches, summed in an order that never changes."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -49,42 +50,15 @@ class NormalEquations(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def add_match(sums, point, rotation, normal, residual, error, slope, tilt2):
+def add_match(sums, point, rotation, normal, residual, error, slope):
     """Add one match to `sums` (SUMS,).
 
     `point` (3,) in the source frame, `normal` (3,) in the target frame, distance `residual` [m],
-    weighted `error` [m] and its derivative `slope` with respect to the distance, variance `tilt2`
-    of the normal about either axis in the plane [rad^2].
+    weighted `error` [m] and its derivative `slope` with respect to the distance.
     ``J = [p x (R^T n), R^T n]`` (DCReg, arXiv 2509.06285, section III).
     """
-    n0 = rotation[0, 0] * normal[0] + rotation[1, 0] * normal[1] + rotation[2, 0] * normal[2]
-    n1 = rotation[0, 1] * normal[0] + rotation[1, 1] * normal[1] + rotation[2, 1] * normal[2]
-    n2 = rotation[0, 2] * normal[0] + rotation[1, 2] * normal[1] + rotation[2, 2] * normal[2]
-    j0 = slope * (point[1] * n2 - point[2] * n1)
-    j1 = slope * (point[2] * n0 - point[0] * n2)
-    j2 = slope * (point[0] * n1 - point[1] * n0)
-    j3, j4, j5 = slope * n0, slope * n1, slope * n2
-    sums[0] += j0 * j0
-    sums[1] += j0 * j1
-    sums[2] += j0 * j2
-    sums[3] += j0 * j3
-    sums[4] += j0 * j4
-    sums[5] += j0 * j5
-    sums[6] += j1 * j1
-    sums[7] += j1 * j2
-    sums[8] += j1 * j3
-    sums[9] += j1 * j4
-    sums[10] += j1 * j5
-    sums[11] += j2 * j2
-    sums[12] += j2 * j3
-    sums[13] += j2 * j4
-    sums[14] += j2 * j5
-    sums[15] += j3 * j3
-    sums[16] += j3 * j4
-    sums[17] += j3 * j5
-    sums[18] += j4 * j4
-    sums[19] += j4 * j5
-    sums[20] += j5 * j5
+    j0, j1, j2, j3, j4, j5 = jacobian(point, rotation, normal[0], normal[1], normal[2], slope)
+    _add_square(sums, 0, j0, j1, j2, j3, j4, j5)
     sums[21] -= error * j0
     sums[22] -= error * j1
     sums[23] -= error * j2
@@ -97,30 +71,59 @@ def add_match(sums, point, rotation, normal, residual, error, slope, tilt2):
     sums[30] += slope * slope
 
 
-    # Normal errors in both directions of the plane: all directions less that of the normal.
-    w = slope * slope * tilt2
-    x, y, z = point[0], point[1], point[2]
-    sums[31] += w * (y * y + z * z) - tilt2 * j0 * j0
-    sums[32] -= w * x * y + tilt2 * j0 * j1
-    sums[33] -= w * x * z + tilt2 * j0 * j2
-    sums[34] -= tilt2 * j0 * j3
-    sums[35] -= w * z + tilt2 * j0 * j4
-    sums[36] += w * y - tilt2 * j0 * j5
-    sums[37] += w * (x * x + z * z) - tilt2 * j1 * j1
-    sums[38] -= w * y * z + tilt2 * j1 * j2
-    sums[39] += w * z - tilt2 * j1 * j3
-    sums[40] -= tilt2 * j1 * j4
-    sums[41] -= w * x + tilt2 * j1 * j5
-    sums[42] += w * (x * x + y * y) - tilt2 * j2 * j2
-    sums[43] -= w * y + tilt2 * j2 * j3
-    sums[44] += w * x - tilt2 * j2 * j4
-    sums[45] -= tilt2 * j2 * j5
-    sums[46] += w - tilt2 * j3 * j3
-    sums[47] -= tilt2 * j3 * j4
-    sums[48] -= tilt2 * j3 * j5
-    sums[49] += w - tilt2 * j4 * j4
-    sums[50] -= tilt2 * j4 * j5
-    sums[51] += w - tilt2 * j5 * j5
+@njit(cache=True, nogil=True)
+def add_noise(sums, point, rotation, plane, slope):
+    """Add to `sums` (SUMS,) what the uncertainty of one normal adds to the Hessian.
+
+    `plane` holds the normal, a point, the direction in the plane in which it was sampled least, and the variances of its tilt towards that and towards the other direction [rad^2].
+    """
+    ax, ay, az = plane[6], plane[7], plane[8]
+    bx = plane[1] * az - plane[2] * ay
+    by = plane[2] * ax - plane[0] * az
+    bz = plane[0] * ay - plane[1] * ax
+    j0, j1, j2, j3, j4, j5 = jacobian(
+        point, rotation, ax, ay, az, slope * math.sqrt(plane[9]))
+    _add_square(sums, 31, j0, j1, j2, j3, j4, j5)
+    j0, j1, j2, j3, j4, j5 = jacobian(
+        point, rotation, bx, by, bz, slope * math.sqrt(plane[10]))
+    _add_square(sums, 31, j0, j1, j2, j3, j4, j5)
+
+
+@njit(cache=True, nogil=True, inline='always')
+def jacobian(point, rotation, nx, ny, nz, factor):
+    """``factor * [p x (R^T n), R^T n]``, six numbers."""
+    n0 = rotation[0, 0] * nx + rotation[1, 0] * ny + rotation[2, 0] * nz
+    n1 = rotation[0, 1] * nx + rotation[1, 1] * ny + rotation[2, 1] * nz
+    n2 = rotation[0, 2] * nx + rotation[1, 2] * ny + rotation[2, 2] * nz
+    return (
+        factor * (point[1] * n2 - point[2] * n1), factor * (point[2] * n0 - point[0] * n2),
+        factor * (point[0] * n1 - point[1] * n0), factor * n0, factor * n1, factor * n2)
+
+
+@njit(cache=True, nogil=True, inline='always')
+def _add_square(sums, k, j0, j1, j2, j3, j4, j5):
+    """Add the upper triangle of ``J^T J`` to the 21 numbers of `sums` from `k` on."""
+    sums[k] += j0 * j0
+    sums[k + 1] += j0 * j1
+    sums[k + 2] += j0 * j2
+    sums[k + 3] += j0 * j3
+    sums[k + 4] += j0 * j4
+    sums[k + 5] += j0 * j5
+    sums[k + 6] += j1 * j1
+    sums[k + 7] += j1 * j2
+    sums[k + 8] += j1 * j3
+    sums[k + 9] += j1 * j4
+    sums[k + 10] += j1 * j5
+    sums[k + 11] += j2 * j2
+    sums[k + 12] += j2 * j3
+    sums[k + 13] += j2 * j4
+    sums[k + 14] += j2 * j5
+    sums[k + 15] += j3 * j3
+    sums[k + 16] += j3 * j4
+    sums[k + 17] += j3 * j5
+    sums[k + 18] += j4 * j4
+    sums[k + 19] += j4 * j5
+    sums[k + 20] += j5 * j5
 
 
 @njit(cache=True, nogil=True)

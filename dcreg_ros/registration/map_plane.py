@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Association "map plane", what a robot runs: the plane of the map cell nearest to each query.
+"""Association "map plane", what a robot runs: the plane of the map cell at or nearest to a query.
 
-As in :mod:`dcreg_ros.registration.query_plane`, the nearest cell is kept while twice the movement
-of a query is below the gap to the second nearest, with the result of searching every time.
+Which plane that is depends on the cell a query is in and on nothing else, so it is looked up only
+when a query has moved to another cell.
 """
 
 import math
@@ -13,25 +13,43 @@ from numba import njit
 from numpy.typing import NDArray
 
 from dcreg_ros.config import RegistrationConfig
-from dcreg_ros.registration.linearize import CHUNKS, NormalEquations, add_match, unpack
+from dcreg_ros.geometry.se3 import local
+from dcreg_ros.registration.linearize import (
+    CHUNKS,
+    NormalEquations,
+    add_match,
+    add_noise,
+    jacobian,
+    unpack,
+)
 from dcreg_ros.registration.threads import sum_parts
-from dcreg_ros.voxels.map import MAX_CELLS, VoxelMap
-from dcreg_ros.voxels.nearest import nearest_cells
-from dcreg_ros.voxels.planes import MAX_NEIGHBORS, ensure_plane
+from dcreg_ros.voxels.hashing import CELL_LIMIT, EMPTY, find, pack
+from dcreg_ros.voxels.map import PLANE, VoxelMap
+from dcreg_ros.voxels.nearest import nearest_occupied, offsets_within
+from dcreg_ros.voxels.planes import fit_cell, is_fresh, make_scratch
 
 MIN_SCALE = 0.03
 """Least scale of the robust loss [m]: below the noise of common sensors nothing is an outlier."""
+MAX_NOISE = 0.1
+"""Standard deviation of a residual [m] above which it is no noise."""
+DOUBT = 3.0
+"""Standard deviations of the guess that a residual may owe to it."""
+SETTLED = 0.1
+"""Doubt [m] below which the loss counts as narrow."""
+FADING = 0.5
+"""How much of that doubt is left after an iteration."""
+NOISE2 = 0.02**2
+"""Variance of a residual [m^2] against which that from the tilt of a plane counts."""
 CUT = 3.0
 """Scales beyond which a residual is left out altogether."""
-SEARCH_MARGIN = 1.1
-"""Searching a little beyond the radius tells how far a query with few neighbours may move."""
 
 
 class MapPlaneMatcher:
     """Matches of one source cloud against a voxel map.
 
-    The robust loss (Geman-McClure) starts as wide as the search and narrows to three times the
-    residuals of the iteration before, so that it adapts to the sensor and to the first guess.
+    The robust loss (Geman-McClure) is as wide for each match as its residual may be: by the noise
+    of the iteration before, and by how far the guess may be off along the normal. One width for
+    all would leave out the few matches that tell of a motion as soon as the many others fit.
 
     Parameters
     ----------
@@ -41,111 +59,168 @@ class MapPlaneMatcher:
         The target.
     config : RegistrationConfig
         `search_radius`, `plane_tolerance` and `threads` are used.
+    guess_covariance : (6, 6) float array, optional
+        Of the first transform, ``[rotation, translation]``, body frame [rad^2, m^2]; by default it
+        may be off by the search radius.
     """
 
     def __init__(
-        self, source: NDArray[np.float64], voxels: VoxelMap, config: RegistrationConfig
+        self, source: NDArray[np.float64], voxels: VoxelMap, config: RegistrationConfig,
+        guess_covariance: NDArray[np.float64] | None = None,
     ) -> None:
         self._source = source
         self._map = voxels
         self._radius = config.search_radius
         self._tolerance = config.plane_tolerance
         self._threads = config.threads
-        self._scale = config.search_radius / 3.0
-        self._anchor = np.zeros((len(source), 3))
-        self._slack = np.full(len(source), -1.0)
-        self._mean = np.zeros((len(source), 3))
-        self._plane = np.zeros((len(source), 5))
+        self._noise = MAX_NOISE
+        if guess_covariance is None:
+            guess_covariance = np.diag(np.repeat([0.0, config.search_radius / DOUBT], 3) ** 2)
+        self._doubt = DOUBT**2 * guess_covariance
+        self._last: NDArray[np.float64] | None = None
+        self._scale2 = np.zeros(len(source))
+        self._offsets = offsets_within(int(config.search_radius / voxels.cell_size))
+        self._cell = np.full(len(source), EMPTY)
+        self._plane = np.zeros((len(source), PLANE))
         self._usable = np.zeros(len(source), np.bool_)
+        self._fits = np.zeros((len(source), PLANE), np.float32)
+        self._fitted = np.full(len(source), -1)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the loss is about as narrow as it will be."""
+        return float(np.trace(self._doubt[3:, 3:])) < SETTLED**2
 
     def linearize(self, transform: NDArray[np.float64]) -> NormalEquations:
         """Match the source at `transform` (4, 4), ``T_target_source``, and sum the equations."""
+        if self._last is not None:
+            moved = local(self._last, transform)
+            self._doubt = FADING**2 * self._doubt + np.outer(moved, moved)
+        self._last = transform
+        target = self._map
         parts = sum_parts(
-            _linearize, self._threads, transform, self._source, self._map.table,
-            self._map.voxels, self._map.voxel_size, self._radius, self._tolerance, self._scale,
-            self._anchor, self._slack, self._mean, self._plane, self._usable)
+            _linearize, self._threads, transform, self._source, target.rows, target.masks,
+            target.cells, target.cell_size, self._offsets, self._tolerance,
+            max(MIN_SCALE, 3.0 * self._noise) ** 2, root_of(self._doubt), self._scale2,
+            self._cell, self._plane, self._usable, self._fits, self._fitted)
+        # Until here the map was only read: what its threads see does not depend on their order.
+        _keep_fits(target.cells, self._fits, self._fitted)
         equations = NormalEquations(*unpack(parts))
         if equations.weight > 0.0:
-            spread = math.sqrt(equations.error2 / equations.weight)
-            self._scale = min(self._scale, max(MIN_SCALE, 3.0 * spread))
+            self._noise = min(self._noise, math.sqrt(equations.error2 / equations.weight))
         return equations
+
+
+def root_of(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matrix (6, 6) ``L`` with ``L L^T`` the covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.ascontiguousarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 @njit(cache=True, nogil=True)
 def _linearize(
-    transform, source, table, voxels, edge, radius, tolerance, scale, anchor, slack, mean,
-    plane, usable, parts, first, stride,
+    transform, source, rows, masks, cells, cell_size, offsets, tolerance, least2, doubt, scale2,
+    cell, plane, usable, fits, fitted, parts, first, stride,
 ):
-    """Fill rows of `parts` (CHUNKS, SUMS); `anchor` to `usable` are kept between iterations."""
+    """Fill rows of `parts` (CHUNKS, SUMS); `cell` to `usable` are kept between iterations.
+
+    Planes fitted on the way are left in `fits` (N, PLANE), their rows of the map in `fitted` (N,).
+    """
     n = source.shape[0]
+    width = 2 * ((offsets[-1].max() + 3) // 4) + 1
+    around, scratch = np.empty((width, width, width), np.int64), make_scratch()
     for part in range(first, CHUNKS, stride):
         start, end = n * part // CHUNKS, n * (part + 1) // CHUNKS
-        _associate(
-            transform, source, table, voxels, edge, radius, tolerance, anchor, slack, mean,
-            plane, usable, start, end)
-        _sum(transform, source, radius, scale, mean, plane, usable, start, end, parts[part])
+        for i in range(start, end):
+            _associate(
+                transform, source[i], rows, masks, cells, cell_size, offsets, tolerance, cell,
+                plane, usable, fits, fitted, i, around, scratch)
+        _sum(
+            transform, source, least2, doubt, scale2, plane, usable, start, end, parts[part])
 
 
 @njit(cache=True, nogil=True)
 def _associate(
-    transform, source, table, voxels, edge, radius, tolerance, anchor, slack, mean, plane,
-    usable, start, end,
+    t, p, rows, masks, cells, cell_size, offsets, tolerance, cell, plane, usable, fits, fitted, n,
+    around, scratch,
 ):
-    """Find the planes (5,) in the map frame for source rows `start` to `end`."""
-    found_d2, found = np.empty(MAX_NEIGHBORS), np.empty(MAX_NEIGHBORS, np.int64)
-    near, matrix, vectors = np.empty((MAX_NEIGHBORS, 3)), np.empty((3, 3)), np.empty((3, 3))
-    two_d2, two, two_xyz = np.empty(2), np.empty(2, np.int64), np.empty((2, 3))
-    reach = SEARCH_MARGIN * radius
-    t = transform
-    for i in range(start, end):
-        p = source[i]
-        x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]
-        y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]
-        z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]
-        if _distance(anchor[i], x, y, z) < slack[i]:
-            continue
-        anchor[i, 0], anchor[i, 1], anchor[i, 2] = x, y, z
-        usable[i] = False
-        count = nearest_cells(table, voxels, edge, x, y, z, reach, two_d2, two, two_xyz)
-        if count == 0:
-            slack[i] = reach - radius
-            continue
-        second = math.sqrt(two_d2[1]) if count > 1 else reach
-        slack[i] = 0.5 * (second - math.sqrt(two_d2[0]))
-        cx, cy, cz = two_xyz[0, 0], two_xyz[0, 1], two_xyz[0, 2]
-        if ensure_plane(
-            table, voxels, edge, two[0], cx, cy, cz, radius, tolerance, found_d2, found, near,
-            matrix, vectors,
-        ):
-            usable[i] = True
-            fit = voxels.plane[two[0] // MAX_CELLS, two[0] % MAX_CELLS]
-            mean[i, 0], mean[i, 1], mean[i, 2] = cx, cy, cz
-            plane[i, 0], plane[i, 1], plane[i, 2] = fit[0], fit[1], fit[2]
-            plane[i, 4] = fit[4]
-            plane[i, 3] = -(fit[0] * cx + fit[1] * cy + fit[2] * cz + fit[3])
-
-
-@njit(cache=True, nogil=True, inline='always')
-def _distance(place, x, y, z):
-    """Distance [m] from `place` (3,) to (x, y, z)."""
-    dx, dy, dz = x - place[0], y - place[1], z - place[2]
-    return math.sqrt(dx * dx + dy * dy + dz * dz)
+    """Look up the plane of source row `n`, whose point is `p`, unless its cell is the same."""
+    scale = 1.0 / cell_size
+    x = (t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]) * scale
+    y = (t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]) * scale
+    z = (t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]) * scale
+    if not (abs(x) < CELL_LIMIT and abs(y) < CELL_LIMIT and abs(z) < CELL_LIMIT):
+        cell[n], usable[n] = EMPTY, False
+        return
+    i, j, k = int(math.floor(x)), int(math.floor(y)), int(math.floor(z))
+    key = pack(i, j, k)
+    if key == cell[n]:
+        return
+    cell[n], usable[n] = key, False
+    row = find(rows, key)
+    if row < 0:
+        step = nearest_occupied(masks, offsets, i, j, k, around)
+        if step < 0:
+            return
+        i, j, k = i + offsets[step, 0], j + offsets[step, 1], k + offsets[step, 2]
+        row = find(rows, pack(i, j, k))
+    fit = cells.plane[row]
+    if not is_fresh(cells, row):
+        fit = fits[n]
+        fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, fit)
+        fitted[n] = row
+    if fit[10] >= 0.0:
+        q = plane[n]
+        for m in range(PLANE):
+            q[m] = fit[m]
+        q[3] += (i + 0.5) * cell_size
+        q[4] += (j + 0.5) * cell_size
+        q[5] += (k + 0.5) * cell_size
+        usable[n] = True
 
 
 @njit(cache=True, nogil=True)
-def _sum(transform, source, radius, scale, mean, plane, usable, start, end, sums):
+def _keep_fits(cells, fits, fitted):
+    """Write planes fitted by queries into the map; of the same cell they are all the same."""
+    for n in range(fitted.shape[0]):
+        if fitted[n] >= 0:
+            cells.plane[fitted[n]] = fits[n]
+            cells.fitted[fitted[n]] = cells.moments[fitted[n], 0]
+            fitted[n] = -1
+
+
+@njit(cache=True, nogil=True)
+def _sum(transform, source, least2, doubt, scale2, plane, usable, start, end, sums):
     """Add the matches of source rows `start` to `end` to `sums` (SUMS,)."""
     rotation = transform[:3, :3].copy()
     t = transform
-    scale2, limit = scale * scale, CUT * scale
     for i in range(start, end):
         if not usable[i]:
             continue
         p, q = source[i], plane[i]
-        x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]
-        y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]
-        z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]
-        r = q[0] * x + q[1] * y + q[2] * z + q[3]
-        if abs(r) < limit and _distance(mean[i], x, y, z) < radius:
-            root = scale2 / (scale2 + r * r)
-            add_match(sums, p, rotation, q, r, root * r, root, q[4])
+        x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3] - q[3]
+        y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3] - q[4]
+        z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3] - q[5]
+        r = q[0] * x + q[1] * y + q[2] * z
+        s2 = least2 + _variance_along(p, rotation, q, doubt)
+        scale2[i] = s2
+        if r * r < CUT * CUT * s2:
+            minor = q[6] * x + q[7] * y + q[8] * z
+            major2 = x * x + y * y + z * z - r * r - minor * minor
+            # The farther from the middle of a plane, the more its tilt is felt.
+            trust = NOISE2 / (NOISE2 + q[9] * minor * minor + q[10] * major2)
+            slope = math.sqrt(trust) * s2 / (s2 + r * r)
+            add_match(sums, p, rotation, q, r, slope * r, slope)
+            add_noise(sums, p, rotation, q, slope)
+
+
+@njit(cache=True, nogil=True, inline='always')
+def _variance_along(point, rotation, normal, root):
+    """Variance of the distance of `point` along `normal` for a pose with covariance ``L L^T``."""
+    j0, j1, j2, j3, j4, j5 = jacobian(point, rotation, normal[0], normal[1], normal[2], 1.0)
+    total = 0.0
+    for k in range(6):
+        part = (root[0, k] * j0 + root[1, k] * j1 + root[2, k] * j2 + root[3, k] * j3
+                + root[4, k] * j4 + root[5, k] * j5)
+        total += part * part
+    return total

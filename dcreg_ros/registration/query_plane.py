@@ -28,6 +28,11 @@ SEARCH_MARGIN = 1.1  # searching a little beyond the radius tells how far a lone
 class QueryPlaneMatcher:
     """Matches of one source cloud against one target cloud.
 
+    Attributes
+    ----------
+    settled : bool
+        The loss is the same in all iterations.
+
     Parameters
     ----------
     source : (N, 3) float64 array
@@ -37,6 +42,8 @@ class QueryPlaneMatcher:
     config : RegistrationConfig
         `search_radius` and `plane_tolerance` are used.
     """
+
+    settled = True
 
     def __init__(
         self,
@@ -115,7 +122,7 @@ def _linearize_part(
         r = plane[i, 0] * x + plane[i, 1] * y + plane[i, 2] * z + plane[i, 3]
         s = 1.0 - WEIGHT_SLOPE * abs(r)
         if s > MIN_WEIGHT:
-            add_match(sums, p, rotation, plane[i], r, s * r, s - WEIGHT_SLOPE * abs(r), 0.0)
+            add_match(sums, p, rotation, plane[i], r, s * r, s - WEIGHT_SLOPE * abs(r))
 
 
 @njit(cache=True, nogil=True)

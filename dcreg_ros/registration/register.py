@@ -99,7 +99,7 @@ def register(
         voxels = VoxelMap(0.5 * config.search_radius)
         voxels.insert(target_points, np.eye(4))
     return iterate(
-        MapPlaneMatcher(points, voxels, config), len(points), guess, config, previous,
+        MapPlaneMatcher(points, voxels, config, guess_covariance), len(points), guess, config, previous,
         guess_covariance)
 
 
@@ -124,19 +124,33 @@ def iterate(
             return _failure(reason, transform, history, config)
         report = _analyze(matcher, transform, equations, config, previous)
         system = System(
-            equations.hessian, equations.rhs, report, local(transform, guess), settings)
+            equations.hessian, equations.rhs, report, local(transform, guess),
+            _belief(report, equations, guess_covariance), settings)
         delta = step_of(system, config.mitigation).delta
         rmse = float(np.sqrt(equations.residual2 / equations.num_matches))
         history.append(Iteration(equations.num_matches, rmse, report, delta))
         transform = retract(transform, delta)
-        converged = bool(np.linalg.norm(delta[:3]) < config.rotation_tolerance
+        converged = bool(matcher.settled
+                         and np.linalg.norm(delta[:3]) < config.rotation_tolerance
                          and np.linalg.norm(delta[3:]) < config.translation_tolerance)
     assert equations is not None  # max_iterations is at least 1
     uncertainty = registration_covariance(
-        equations, sums_of(matcher, transform), guess_weight(report, config), guess_covariance,
-        config.min_sigma, config.max_sigma)
+        equations, sums_of(matcher, transform),
+        guess_weight(report, config, _belief(report, equations, guess_covariance)),
+        guess_covariance, config.min_sigma, config.max_sigma)
     return _success(
         transform, converged, history, equations, uncertainty, num_points)
+
+
+def _belief(
+    report: DegeneracyReport, equations: NormalEquations,
+    guess_covariance: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Information (6, 6) of the guess on the scale of the Hessian; unknown, it is just enough."""
+    if guess_covariance is None:
+        return report.anchor
+    least = np.eye(6) * np.finfo(float).tiny ** 0.25
+    return residual_variance(equations) * np.linalg.inv(guess_covariance + least)
 
 
 def _analyze(
@@ -156,7 +170,8 @@ def _analyze(
         # Added time and again, this settles where the square of the hysteresis is demanded.
         reference = reference + (1.0 - config.hysteresis**-2) * previous.anchor
     return report_of(
-        equations.hessian, config.condition_threshold, config.kappa_target, reference, found)
+        equations.hessian, config.condition_threshold, config.kappa_target, reference, found,
+        config.noise_factor * equations.noise if config.detection == 'probabilistic' else None)
 
 
 def _success(

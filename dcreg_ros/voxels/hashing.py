@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A hash table from voxel cells to rows: open addressing, linear probing, no tombstones."""
+"""A hash table from cells to numbers: open addressing, linear probing, no tombstones."""
 
 import numpy as np
 from numba import njit
@@ -49,15 +49,22 @@ def home_slot(key, mask):
 
 
 @njit(cache=True, nogil=True)
-def find(table, key):
-    """Row of a key, or -1."""
+def find_slot(table, key):
+    """Slot that holds a key, or -1."""
     mask = table.shape[0] - 1
     slot = home_slot(key, mask)
     while table[slot, 0] != key:
         if table[slot, 0] == EMPTY:
             return -1
         slot = (slot + 1) & mask
-    return table[slot, 1]
+    return slot
+
+
+@njit(cache=True, nogil=True)
+def find(table, key):
+    """Row of a key, or -1."""
+    slot = find_slot(table, key)
+    return table[slot, 1] if slot >= 0 else np.int64(-1)
 
 
 @njit(cache=True, nogil=True)

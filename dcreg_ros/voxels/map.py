@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The local map: hashed voxels of a few cells each, bounded in radius and in points."""
+"""The local map: hashed cells with mean and covariance of their points, bounded in radius."""
 
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from dcreg_ros.voxels.hashing import (
     CELL_LIMIT,
     EMPTY,
     find,
+    find_slot,
     insert_key,
     make_table,
     pack,
@@ -19,70 +20,79 @@ from dcreg_ros.voxels.hashing import (
     unpack,
 )
 
-CELLS_PER_EDGE = 4
-"""A voxel is cut into 4 x 4 x 4 cells; a surface passes through about 16 of them."""
-MAX_CELLS = 24
-"""Cells a voxel keeps; what more there is in clutter adds nothing."""
-SWEEP = 512
-"""Voxels looked at for forgetting in each scan, beside twice those that were added."""
+CELLS_PER_EDGE = 2
+"""A voxel is cut into 4 x 4 x 4 cells; one 64 bit mask says which of them are occupied."""
+MOMENTS = 10
+"""Per cell: number of points, their sum, and the sums of products xx xy xz yy yz zz."""
+PLANE = 11
+"""Per plane: unit normal, centroid from the middle of the cell [m], the direction in the plane in
+which it was sampled least, and the variances of its tilt towards that and towards the other
+direction [rad^2]; the last is below zero where there is no plane."""
+SATURATED = 1000.0
+"""Points after which a cell forgets half of what it saw, so that a changing world is followed."""
+SWEEP = 2048
+"""Cells looked at for forgetting in each scan, beside twice those that were added."""
 NEVER = -1.0
 
 
-class Voxels(NamedTuple):
-    """The arrays of a map, row by voxel; a tuple, so that kernels take it as it is.
+class Cells(NamedTuple):
+    """The arrays of a map, row by cell; a tuple, so that kernels take it as it is.
 
     Attributes
     ----------
-    key : (V,) int64 array
-        Packed voxel.
-    used : (V,) int32 array
-        Cells in use.
-    place : (V, 64) uint8 array
-        One more than the place of each cell of the voxel among those in use; 0 where it is empty.
-    mean : (V, MAX_CELLS, 3) float32 array
-        Mean of its points, from the voxel's lowest corner [m].
-    seen : (V, MAX_CELLS) float32 array
-        Points averaged: how often it was seen.
-    plane : (V, MAX_CELLS, 5) float32 array
-        Unit normal, offset of the plane along it from the mean [m], variance of its tilt [rad^2];
-        a variance below zero means that there is no plane.
-    fitted : (V, MAX_CELLS) float32 array
-        `seen` when the plane was fitted, NEVER before.
+    key : (C,) int64 array
+        Packed cell.
+    moments : (C, MOMENTS) float32 array
+        Of its points, from the middle of the cell [m].
+    plane : (C, PLANE) float32 array
+        Of the cell and its neighbours.
+    fitted : (C,) float32 array
+        Points of the cell when the plane was fitted, NEVER before.
     """
 
     key: NDArray[np.int64]
-    used: NDArray[np.int32]
-    place: NDArray[np.uint8]
-    mean: NDArray[np.float32]
-    seen: NDArray[np.float32]
+    moments: NDArray[np.float32]
     plane: NDArray[np.float32]
     fitted: NDArray[np.float32]
 
 
 class VoxelMap:
-    """Averaged points around a moving sensor, at a cost that does not grow with the map.
+    """Statistics of the points around a moving sensor, at a cost that does not grow with the map.
 
     Parameters
     ----------
     voxel_size : float
-        Edge of a voxel [m]; its cells, one averaged point each, are a quarter as wide.
+        Edge of a voxel [m]; its cells are a quarter as wide.
     radius : float
-        Voxels farther than this from the sensor are forgotten little by little [m].
+        Cells farther than this from the sensor are forgotten little by little [m].
+
+    Attributes
+    ----------
+    cell_size : float
+        Edge of a cell [m].
+    rows : (S, 2) int64 array
+        Hash table from cells to rows of `cells`.
+    masks : (T, 2) int64 array
+        Hash table from voxels to the mask of their occupied cells.
+    cells : Cells
     """
 
     def __init__(self, voxel_size: float, radius: float = np.inf) -> None:
         self.voxel_size = float(voxel_size)
+        self.cell_size = self.voxel_size / CELLS_PER_EDGE
         self.radius = float(radius)
         self._size = 0
+        self._voxels = 0
         self._cursor = 0
-        self.voxels = _allocate(1024)
-        self.table = make_table(4096)
+        self.cells = _allocate(4096)
+        self.rows = make_table(16384)
+        self.masks = make_table(4096)
 
     def __len__(self) -> int:
         return self._size
 
     def insert(self, points: NDArray[np.float64], pose: NDArray[np.float64]) -> None:
-        """Add points and forget some of the voxels beyond the radius.
+        """Add points and forget some of the cells beyond the radius.
 
         Parameters
         ----------
@@ -94,37 +104,39 @@ class VoxelMap:
         done = 0
         before = self._size
         while done < len(points):
-            self._size, done = _add(
-                points, pose, done, self.voxel_size, self.table, self.voxels, self._size)
+            self._size, self._voxels, done = _add(
+                points, pose, done, self.cell_size, self.rows, self.masks, self.cells,
+                self._size, self._voxels)
             if done < len(points):
                 self._grow()
         if np.isfinite(self.radius):
             budget = SWEEP + 2 * (self._size - before)
-            self._size, self._cursor = _forget(
-                self.table, self.voxels, self._size, self._cursor, budget, pose[:3, 3].copy(),
-                self.radius, self.voxel_size)
+            self._size, self._voxels, self._cursor = _forget(
+                self.rows, self.masks, self.cells, self._size, self._voxels, self._cursor, budget,
+                pose[:3, 3].copy(), self.radius, self.cell_size)
 
     def _grow(self) -> None:
-        grown = _allocate(2 * len(self.voxels.key))
-        for name in Voxels._fields:
-            getattr(grown, name)[: self._size] = getattr(self.voxels, name)[: self._size]
-        self.voxels = grown
-        self.table = make_table(4 * len(grown.key))
-        _index(self.table, grown.key[: self._size])
+        """Double whichever of cells and voxels has no room left."""
+        if self._size == len(self.cells.key):
+            grown = _allocate(2 * self._size)
+            for old, new in zip(self.cells, grown, strict=True):
+                new[: self._size] = old[: self._size]
+            self.cells = grown
+            self.rows = make_table(4 * len(grown.key))
+            _index(self.rows, grown.key[: self._size])
+        if 2 * self._voxels >= len(self.masks):
+            self.masks = _larger(self.masks)
 
     def means(self) -> NDArray[np.float64]:
-        """Averaged points (K, 3) of all cells, map frame [m]."""
-        return _means(self.voxels, self._size, self.voxel_size)
+        """Mean points (K, 3) of all cells, map frame [m]."""
+        return _means(self.cells, self._size, self.cell_size)
 
 
-def _allocate(capacity: int) -> Voxels:
+def _allocate(capacity: int) -> Cells:
     # Zeroed memory costs nothing until it is touched, so room to grow is cheap.
-    cells = (capacity, MAX_CELLS)
-    return Voxels(
-        np.zeros(capacity, np.int64), np.zeros(capacity, np.int32),
-        np.zeros((capacity, CELLS_PER_EDGE**3), np.uint8),
-        np.zeros((*cells, 3), np.float32), np.zeros(cells, np.float32),
-        np.zeros((*cells, 5), np.float32), np.zeros(cells, np.float32))
+    return Cells(
+        np.zeros(capacity, np.int64), np.zeros((capacity, MOMENTS), np.float32),
+        np.zeros((capacity, PLANE), np.float32), np.zeros(capacity, np.float32))
 
 
 @njit(cache=True, nogil=True)
@@ -135,118 +147,136 @@ def _index(table, keys):
 
 
 @njit(cache=True, nogil=True)
-def _add(points, pose, start, voxel_size, table, voxels, size):
-    """Average in points (N, 3) from row `start` on; returns the size and the row it came to."""
-    scale = 1.0 / voxel_size
+def _larger(table):
+    """The same entries in a table twice as long."""
+    out = np.full((2 * table.shape[0], 2), EMPTY)
+    for slot in range(table.shape[0]):
+        if table[slot, 0] != EMPTY:
+            insert_key(out, table[slot, 0], table[slot, 1])
+    return out
+
+
+@njit(cache=True, nogil=True, inline='always')
+def voxel_of(i, j, k):
+    """Key of the voxel of a cell, and the bit of the cell in its mask."""
+    bit = ((i & 3) << 4) | ((j & 3) << 2) | (k & 3)
+    return pack(i >> 2, j >> 2, k >> 2), np.int64(1) << bit
+
+
+@njit(cache=True, nogil=True)
+def _add(points, pose, start, cell_size, rows, masks, cells, size, voxels):
+    """Take in points (N, 3) from row `start` on; returns the sizes and the row it came to."""
+    scale = 1.0 / cell_size
     m = pose[:3] * scale
     last_key, row = EMPTY, 0
-    for i in range(start, points.shape[0]):
-        px, py, pz = points[i, 0], points[i, 1], points[i, 2]
+    for n in range(start, points.shape[0]):
+        px, py, pz = points[n, 0], points[n, 1], points[n, 2]
         fx = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
         fy = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
         fz = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
         # Beyond the cells there are, and NaN: there is no such place.
         if not (abs(fx) < CELL_LIMIT and abs(fy) < CELL_LIMIT and abs(fz) < CELL_LIMIT):
             continue
-        ix, iy, iz = int(np.floor(fx)), int(np.floor(fy)), int(np.floor(fz))
-        key = pack(ix, iy, iz)
+        i, j, k = int(np.floor(fx)), int(np.floor(fy)), int(np.floor(fz))
+        key = pack(i, j, k)
         if key != last_key:
-            row = find(table, key)
+            row = find(rows, key)
             if row < 0:
-                if size == voxels.key.shape[0]:
-                    return size, i
+                if size == cells.key.shape[0] or 2 * voxels >= masks.shape[0]:
+                    return size, voxels, n
                 row = size
                 size += 1
-                insert_key(table, key, row)
-                voxels.key[row] = key
-                voxels.used[row] = 0
-                voxels.place[row] = 0
+                insert_key(rows, key, row)
+                cells.key[row] = key
+                cells.moments[row] = np.float32(0.0)
+                cells.fitted[row] = np.float32(NEVER)
+                voxels += _mark(masks, i, j, k)
             last_key = key
-        x, y, z = fx - ix, fy - iy, fz - iz
-        code = (_cell(x) * CELLS_PER_EDGE + _cell(y)) * CELLS_PER_EDGE + _cell(z)
-        _average(voxels, row, code, x * voxel_size, y * voxel_size, z * voxel_size)
-    return size, points.shape[0]
+        _accumulate(
+            cells.moments[row], (fx - i - 0.5) * cell_size, (fy - j - 0.5) * cell_size,
+            (fz - k - 0.5) * cell_size)
+        if cells.moments[row, 0] >= SATURATED:
+            cells.moments[row] *= np.float32(0.5)
+            cells.fitted[row] *= np.float32(0.5)
+    return size, voxels, points.shape[0]
 
 
 @njit(cache=True, nogil=True, inline='always')
-def _cell(place):
-    """Cell along one edge; a hair below a border the place rounds to 1."""
-    return min(int(place * CELLS_PER_EDGE), CELLS_PER_EDGE - 1)
-
-
-@njit(cache=True, nogil=True, inline='always')
-def _average(voxels, row, code, x, y, z):
-    """Average one point, relative to the voxel's corner, into its cell."""
-    cell = np.int64(voxels.place[row, code]) - 1
-    if cell >= 0:
-        seen = voxels.seen[row, cell] + np.float32(1.0)
-        voxels.seen[row, cell] = seen
-        share = np.float32(1.0) / seen
-        mean = voxels.mean[row, cell]
-        mean[0] += (np.float32(x) - mean[0]) * share
-        mean[1] += (np.float32(y) - mean[1]) * share
-        mean[2] += (np.float32(z) - mean[2]) * share
-    elif voxels.used[row] < MAX_CELLS:
-        cell = np.int64(voxels.used[row])
-        voxels.used[row] = cell + 1
-        voxels.place[row, code] = cell + 1
-        voxels.seen[row, cell] = np.float32(1.0)
-        voxels.fitted[row, cell] = np.float32(NEVER)
-        voxels.mean[row, cell, 0] = np.float32(x)
-        voxels.mean[row, cell, 1] = np.float32(y)
-        voxels.mean[row, cell, 2] = np.float32(z)
+def _accumulate(moments, x, y, z):
+    """Add one point, relative to the middle of its cell."""
+    moments[0] += np.float32(1.0)
+    moments[1] += np.float32(x)
+    moments[2] += np.float32(y)
+    moments[3] += np.float32(z)
+    moments[4] += np.float32(x * x)
+    moments[5] += np.float32(x * y)
+    moments[6] += np.float32(x * z)
+    moments[7] += np.float32(y * y)
+    moments[8] += np.float32(y * z)
+    moments[9] += np.float32(z * z)
 
 
 @njit(cache=True, nogil=True)
-def _forget(table, voxels, size, cursor, budget, center, radius, voxel_size):
-    """Remove far voxels among the next `budget`; returns the new size and cursor."""
+def _mark(masks, i, j, k):
+    """Mark a cell as occupied; returns how many voxels are new."""
+    key, bit = voxel_of(i, j, k)
+    slot = find_slot(masks, key)
+    if slot < 0:
+        insert_key(masks, key, bit)
+        return 1
+    masks[slot, 1] |= bit
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _unmark(masks, i, j, k):
+    """Mark a cell as empty; returns how many voxels that leaves empty."""
+    key, bit = voxel_of(i, j, k)
+    slot = find_slot(masks, key)
+    masks[slot, 1] &= ~bit
+    if masks[slot, 1] == 0:
+        remove_key(masks, key)
+        return 1
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _forget(rows, masks, cells, size, voxels, cursor, budget, center, radius, cell_size):
+    """Remove far cells among the next `budget`; returns the new sizes and cursor."""
     for _ in range(min(budget, size)):
         if cursor >= size:
             cursor = 0
         if size == 0:
             break
-        i, j, k = unpack(voxels.key[cursor])
-        dx = (i + 0.5) * voxel_size - center[0]
-        dy = (j + 0.5) * voxel_size - center[1]
-        dz = (k + 0.5) * voxel_size - center[2]
+        i, j, k = unpack(cells.key[cursor])
+        dx = (i + 0.5) * cell_size - center[0]
+        dy = (j + 0.5) * cell_size - center[1]
+        dz = (k + 0.5) * cell_size - center[2]
         if dx * dx + dy * dy + dz * dz <= radius * radius:
             cursor += 1
             continue
-        # The last voxel moves into the gap, so the arrays stay dense.
-        remove_key(table, voxels.key[cursor])
+        remove_key(rows, cells.key[cursor])
+        voxels -= _unmark(masks, i, j, k)
+        # The last cell moves into the gap, so the arrays stay dense.
         size -= 1
         if cursor < size:
-            remove_key(table, voxels.key[size])
-            insert_key(table, voxels.key[size], cursor)
-            _copy_row(voxels, size, cursor)
-    return size, cursor
+            remove_key(rows, cells.key[size])
+            insert_key(rows, cells.key[size], cursor)
+            cells.key[cursor] = cells.key[size]
+            cells.moments[cursor] = cells.moments[size]
+            cells.plane[cursor] = cells.plane[size]
+            cells.fitted[cursor] = cells.fitted[size]
+    return size, voxels, cursor
 
 
 @njit(cache=True, nogil=True)
-def _copy_row(voxels, source, target):
-    """Move one voxel to another row."""
-    voxels.key[target] = voxels.key[source]
-    voxels.used[target] = voxels.used[source]
-    voxels.place[target] = voxels.place[source]
-    voxels.mean[target] = voxels.mean[source]
-    voxels.seen[target] = voxels.seen[source]
-    voxels.plane[target] = voxels.plane[source]
-    voxels.fitted[target] = voxels.fitted[source]
-
-
-@njit(cache=True, nogil=True)
-def _means(voxels, size, voxel_size):
-    """Means (K, 3) of all cells in the map frame."""
-    total = 0
+def _means(cells, size, cell_size):
+    """Means (size, 3) of all cells in the map frame."""
+    out = np.empty((size, 3))
     for row in range(size):
-        total += voxels.used[row]
-    out = np.empty((total, 3))
-    n = 0
-    for row in range(size):
-        i, j, k = unpack(voxels.key[row])
-        for cell in range(voxels.used[row]):
-            out[n, 0] = i * voxel_size + voxels.mean[row, cell, 0]
-            out[n, 1] = j * voxel_size + voxels.mean[row, cell, 1]
-            out[n, 2] = k * voxel_size + voxels.mean[row, cell, 2]
-            n += 1
+        i, j, k = unpack(cells.key[row])
+        share = 1.0 / cells.moments[row, 0]
+        out[row, 0] = (i + 0.5) * cell_size + cells.moments[row, 1] * share
+        out[row, 1] = (j + 0.5) * cell_size + cells.moments[row, 2] * share
+        out[row, 2] = (k + 0.5) * cell_size + cells.moments[row, 3] * share
     return out

@@ -1,95 +1,227 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Planes of map cells, from as many neighbours as it takes to span one."""
+"""Planes of map cells: of the cells around each, as many as it takes to tell its direction."""
+
+import math
 
 import numpy as np
 from numba import njit
 
 from dcreg_ros.geometry.eigen3 import eigen3
-from dcreg_ros.voxels.map import MAX_CELLS
-from dcreg_ros.voxels.nearest import nearest_cells
+from dcreg_ros.voxels.hashing import find, pack, unpack
+from dcreg_ros.voxels.map import MOMENTS
+from dcreg_ros.voxels.nearest import is_occupied, load_masks
 
-NEIGHBORS = (8, 12, 20)
-"""How many are tried: between the rings of a sparse LiDAR the nearest are in one line, and only
-more of them reach the next."""
-MAX_NEIGHBORS = NEIGHBORS[-1]
-MIN_NEIGHBORS = 5
+REACHES = (0, 1, 2, 4)
+"""Cells on either side that are tried: between the rings of a sparse LiDAR near points are in one
+line, and only a wider neighbourhood reaches the next ring."""
+MIN_POINTS = 6.0
+MIN_CELLS = 3
 LINE = 0.05
-"""Middle over largest eigenvalue below which neighbours are a line and say nothing of a plane."""
+"""Middle over largest eigenvalue below which points are a line and say nothing of a plane."""
 FLAT = 0.1
 """Smallest over middle eigenvalue above which they are no surface."""
-COMMON_SIGMA = 0.005
+COMMON_SIGMA = 0.002
 """Error that all points of a scan share [m], from its pose: it tilts planes with no residual."""
+MIN_INSIDE = 3.0
+"""Points from which a cell tells how they spread inside it."""
+BENT = 0.3
+"""Share of the spread that all cells have in common that single cells should have as well."""
+BENDING = 3.75
+"""Variance of the tilt within a cell of a surface that is bent, over the variance of its bulge in
+units of the square of its width: of a parabola over (reach + 0.5) cells to either side."""
+SENSOR_SIGMA, SENSOR_WEIGHT = 0.02, 4.0
+"""Noise [m] that is expected of a sensor, and how many points this expectation is worth."""
+ONE_CELL = 0.4
+"""Share of the spread that one cell may have."""
+GOOD_TILT = 0.03**2
+"""Variance of the tilt [rad^2] below which no wider neighbourhood is asked."""
+WORST_TILT = 0.3**2
+"""Variance of the tilt [rad^2] above which a plane says nothing."""
 REFIT = 1.5
 """A plane is fitted anew once its cell has been seen this many times as often as before."""
 
 
 @njit(cache=True, nogil=True)
-def ensure_plane(
-    table, voxels, edge, cell_id, x, y, z, radius, tolerance, found_d2, found, near, matrix,
-    vectors,
-):
-    """Fit the plane of a cell whose mean is at (x, y, z), unless it is fresh; whether it has one.
-
-    The result depends on the map alone, so it does not matter which thread comes first. The last
-    five arguments are scratch for MAX_NEIGHBORS cells.
-    """
-    row, cell = cell_id // MAX_CELLS, cell_id % MAX_CELLS
-    count, fitted = voxels.seen[row, cell], voxels.fitted[row, cell]
-    if fitted < 0.0 or count > REFIT * fitted:
-        tilt2 = -1.0
-        for k in NEIGHBORS:
-            found_count = nearest_cells(
-                table, voxels, edge, x, y, z, radius, found_d2[:k], found[:k], near)
-            tilt2 = _fit(near, found_count, tolerance, matrix, vectors)
-            if tilt2 >= 0.0 or found_count < k:
-                break
-        plane = voxels.plane[row, cell]
-        if tilt2 >= 0.0:
-            offset = 0.0
-            for axis in range(3):
-                plane[axis] = np.float32(vectors[axis, 0])
-                offset += vectors[axis, 0] * (matrix[axis, 1] - near[0, axis])
-            plane[3] = np.float32(offset)
-        plane[4] = np.float32(tilt2)
-        voxels.fitted[row, cell] = count
-    return voxels.plane[row, cell, 4] >= 0.0
+def is_fresh(cells, row):
+    """Whether the plane of a cell still stands for the points it has seen."""
+    return 0.0 <= cells.fitted[row] and cells.moments[row, 0] <= REFIT * cells.fitted[row]
 
 
 @njit(cache=True, nogil=True)
-def _fit(near, k, tolerance, matrix, vectors):
-    """Variance of the tilt [rad^2] of the plane of `k` rows of `near`, below 0 without a plane.
+def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
+    """Fill `plane` (PLANE,) with the best plane of a cell, which the map alone decides.
 
-    The normal is left in ``vectors[:, 0]`` and the centroid in ``matrix[:, 1]``.
+    `scratch` is of :func:`make_scratch`.
     """
-    if k < MIN_NEIGHBORS:
-        return -1.0
-    cx = cy = cz = 0.0
-    for i in range(k):
-        cx += near[i, 0]
-        cy += near[i, 1]
-        cz += near[i, 2]
-    cx, cy, cz = cx / k, cy / k, cz / k
-    matrix[:] = 0.0
-    for i in range(k):
-        dx, dy, dz = near[i, 0] - cx, near[i, 1] - cy, near[i, 2] - cz
-        matrix[0, 0] += dx * dx
-        matrix[0, 1] += dx * dy
-        matrix[0, 2] += dx * dz
-        matrix[1, 1] += dy * dy
-        matrix[1, 2] += dy * dz
-        matrix[2, 2] += dz * dz
-    matrix[1, 0], matrix[2, 0], matrix[2, 1] = matrix[0, 1], matrix[0, 2], matrix[1, 2]
+    around, members, sums, matrix, vectors = scratch
+    i, j, k = unpack(cells.key[row])
+    load_masks(masks, i, j, k, around)
+    best = WORST_TILT
+    plane[10] = np.float32(-1.0)
+    inner, found = -1, 0
+    sums[:] = 0.0
+    for reach in REACHES:
+        found = _gather(
+            rows, cells, cell_size, i, j, k, inner, reach, around, members, found, sums)
+        inner = reach
+        if sums[0] < MIN_POINTS or (reach > 0 and found < MIN_CELLS):
+            continue
+        shape = _principal(sums, matrix, vectors)
+        if shape < 0 or not math.sqrt(max(matrix[0, 0], 0.0)) < tolerance:
+            break  # no surface, nor will more of it be one
+        if shape == 0:
+            continue
+        bend = 0.0
+        if reach > 0:
+            one_line, bulge = _layout(
+                cells, cell_size, i, j, k, members[:found], sums, vectors)
+            if one_line:
+                continue
+            excess = bulge - found * max(matrix[0, 0], 0.0) / sums[0]
+            bend = BENDING * max(excess, 0.0) / (cell_size * (reach + 0.5) ** 2) ** 2
+        # A few points fit any plane: their residuals count for more, the more of them there are.
+        noise = (max(matrix[0, 0], 0.0) * sums[0] + SENSOR_WEIGHT * SENSOR_SIGMA**2) / (
+            sums[0] - 3.0 + SENSOR_WEIGHT)
+        spread = noise / sums[0] + 0.5 * COMMON_SIGMA**2
+        minor, major = bend + spread / matrix[1, 1], bend + spread / matrix[2, 2]
+        if minor < best:
+            best = minor
+            _write(plane, sums, vectors, minor, major)
+            if best < GOOD_TILT:
+                break
+
+
+@njit(cache=True, nogil=True)
+def _gather(rows, cells, cell_size, i, j, k, inner, reach, around, members, found, sums):
+    """Add the moments of the cells beyond `inner` up to `reach` cells away to `sums`.
+
+    Moments are about the middle of cell (i, j, k). Rows go to `members` behind the first `found`;
+    returns how many these are then.
+    """
+    for di in range(-reach, reach + 1):
+        for dj in range(-reach, reach + 1):
+            for dk in range(-reach, reach + 1):
+                if max(abs(di), max(abs(dj), abs(dk))) <= inner:
+                    continue
+                if not is_occupied(around, i, j, k, di, dj, dk):
+                    continue
+                member = find(rows, pack(i + di, j + dj, k + dk))
+                m = cells.moments[member]
+                members[found] = member
+                found += 1
+                ox, oy, oz = di * cell_size, dj * cell_size, dk * cell_size
+                n, sx, sy, sz = m[0], m[1], m[2], m[3]
+                sums[0] += n
+                sums[1] += sx + n * ox
+                sums[2] += sy + n * oy
+                sums[3] += sz + n * oz
+                sums[4] += m[4] + 2.0 * ox * sx + n * ox * ox
+                sums[5] += m[5] + ox * sy + oy * sx + n * ox * oy
+                sums[6] += m[6] + ox * sz + oz * sx + n * ox * oz
+                sums[7] += m[7] + 2.0 * oy * sy + n * oy * oy
+                sums[8] += m[8] + oy * sz + oz * sy + n * oy * oz
+                sums[9] += m[9] + 2.0 * oz * sz + n * oz * oz
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _principal(sums, matrix, vectors):
+    """Eigenvalues of the covariance in the diagonal of `matrix`: -1 no surface, 0 a line, 1 both.
+
+    Columns of `vectors` become the principal directions, the normal first.
+    """
+    share = 1.0 / sums[0]
+    x, y, z = sums[1] * share, sums[2] * share, sums[3] * share
+    matrix[0, 0] = sums[4] * share - x * x
+    matrix[0, 1] = matrix[1, 0] = sums[5] * share - x * y
+    matrix[0, 2] = matrix[2, 0] = sums[6] * share - x * z
+    matrix[1, 1] = sums[7] * share - y * y
+    matrix[1, 2] = matrix[2, 1] = sums[8] * share - y * z
+    matrix[2, 2] = sums[9] * share - z * z
     eigen3(matrix, vectors)
-    low, middle, high = matrix[0, 0], matrix[1, 1], matrix[2, 2]
-    if not (middle > LINE * high and low < FLAT * middle):
-        return -1.0
-    for i in range(k):
-        distance = (vectors[0, 0] * (near[i, 0] - cx) + vectors[1, 0] * (near[i, 1] - cy)
-                    + vectors[2, 0] * (near[i, 2] - cz))
-        if not abs(distance) < tolerance:
-            return -1.0
-    matrix[0, 1], matrix[1, 1], matrix[2, 1] = cx, cy, cz
-    # Residual variance over the spread along either axis of the plane; a plane has three unknowns.
-    variance = max(low, 0.0) / (k - 3) + 0.5 * k * COMMON_SIGMA**2
-    return 0.5 * variance * (1.0 / middle + 1.0 / high)
+    if not matrix[1, 1] > LINE * matrix[2, 2]:
+        return 0
+    return 1 if matrix[0, 0] < FLAT * matrix[1, 1] else -1
+
+
+@njit(cache=True, nogil=True)
+def _layout(cells, cell_size, i, j, k, members, sums, vectors):
+    """Whether points that spread in two directions may be a line; how the cells bulge [m^2].
+
+    The second is the variance of their middles about the plane. A ring of the LiDAR that crosses from a wall to the floor lies in a plane that is no surface;
+    so does a ring with a few points of the next. Inside every cell such points are a line, yet
+    not all of these lines are parallel; or what spreads them is one cell, or cells too thin to
+    tell.
+    """
+    share = 1.0 / sums[0]
+    nx, ny, nz = vectors[0, 0], vectors[1, 0], vectors[2, 0]
+    height = (sums[1] * nx + sums[2] * ny + sums[3] * nz) * share
+    ux, uy, uz = vectors[0, 1], vectors[1, 1], vectors[2, 1]
+    middle = (sums[1] * ux + sums[2] * uy + sums[3] * uz) * share
+    a = b = c = narrow = aside = aside_known = most = bulge = 0.0
+    for member in members:
+        m = cells.moments[member]
+        ci, cj, ck = unpack(cells.key[member])
+        own = 1.0 / m[0]
+        x, y = (ci - i) * cell_size + m[1] * own, (cj - j) * cell_size + m[2] * own
+        z = (ck - k) * cell_size + m[3] * own
+        bulge += m[0] * (nx * x + ny * y + nz * z - height) ** 2
+        u = ux * x + uy * y + uz * z - middle
+        part = m[0] * u * u
+        aside += part
+        most = max(most, part)
+        if m[0] < MIN_INSIDE:
+            continue
+        aside_known += part
+        p = _covariance(m, vectors, 1, 1)
+        q = _covariance(m, vectors, 1, 2)
+        r = _covariance(m, vectors, 2, 2)
+        a += m[0] * p
+        b += m[0] * q
+        c += m[0] * r
+        narrow += m[0] * _least(p, q, r)
+    if most > ONE_CELL * (aside + a) or aside_known < 0.5 * aside:
+        return True, bulge * share
+    return narrow < BENT * _least(a, b, c), bulge * share
+
+
+@njit(cache=True, nogil=True, inline='always')
+def _least(a, b, c):
+    """Least eigenvalue of the matrix with rows (a, b) and (b, c)."""
+    return 0.5 * (a + c - math.sqrt((a - c) * (a - c) + 4.0 * b * b))
+
+
+@njit(cache=True, nogil=True, inline='always')
+def _covariance(m, vectors, p, q):
+    """Covariance of the points with `moments` (MOMENTS,) along columns `p` and `q`."""
+    share = 1.0 / m[0]
+    x, y, z = m[1] * share, m[2] * share, m[3] * share
+    px, py, pz = vectors[0, p], vectors[1, p], vectors[2, p]
+    qx, qy, qz = vectors[0, q], vectors[1, q], vectors[2, q]
+    return (
+        px * qx * (m[4] * share - x * x) + py * qy * (m[7] * share - y * y)
+        + pz * qz * (m[9] * share - z * z) + (px * qy + py * qx) * (m[5] * share - x * y)
+        + (px * qz + pz * qx) * (m[6] * share - x * z)
+        + (py * qz + pz * qy) * (m[8] * share - y * z))
+
+
+@njit(cache=True, nogil=True)
+def make_scratch():
+    """Room that :func:`fit_cell` works in."""
+    most = (2 * REACHES[-1] + 1) ** 3
+    return (
+        np.empty((3, 3, 3), np.int64), np.empty(most, np.int64), np.empty(MOMENTS),
+        np.empty((3, 3)), np.empty((3, 3)))
+
+
+@njit(cache=True, nogil=True)
+def _write(plane, sums, vectors, minor, major):
+    """Fill `plane` (PLANE,)."""
+    share = 1.0 / sums[0]
+    for axis in range(3):
+        plane[axis] = np.float32(vectors[axis, 0])
+        plane[3 + axis] = np.float32(sums[1 + axis] * share)
+        plane[6 + axis] = np.float32(vectors[axis, 1])
+    plane[9] = np.float32(minor)
+    plane[10] = np.float32(major)
