@@ -173,7 +173,7 @@ class OdometryConfig(_Section):
 
 @dataclass(frozen=True)
 class InputConfig(_Section):
-    """How the fields of a PointCloud2 or a file become points, times and a stamp."""
+    """What comes in: the fields of a PointCloud2 or a file, and the odometry that predicts."""
 
     time_field: str = parameter(
         '', doc='Name of the per-point time field; empty: t, time, timestamp, time_stamp, '
@@ -184,6 +184,15 @@ class InputConfig(_Section):
     stale_after: float = parameter(
         3.0, low=0.1, high=3600.0, unit='s', live=True,
         doc='Silence on the input after which the diagnostics warn.')
+    use_prior: bool = parameter(
+        False,
+        doc='Whether odometry on the topic "prior" (wheels, IMU, any other) predicts each scan '
+            'instead of constant velocity; its child frame needs a static transform to the LiDAR '
+            'from TF, unless it is the frame of the point cloud.')
+    prior_wait: float = parameter(
+        0.1, low=0.0, high=1.0, unit='s',
+        doc='How long a scan waits for that odometry to come up to it, by the clock on the wall, '
+            'before it goes on with constant velocity.')
 
 
 @dataclass(frozen=True)

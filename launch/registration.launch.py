@@ -40,6 +40,12 @@ def generate_launch_description():
             description='Topic of the sensor_msgs/PointCloud2 scans.',
         ),
         DeclareLaunchArgument(
+            'prior_topic',
+            default_value='',
+            description='Topic of the nav_msgs/Odometry (wheels, IMU) that predicts each scan; '
+            'empty: as in the parameter file, on the topic "prior".',
+        ),
+        DeclareLaunchArgument(
             'namespace', default_value='', description='Namespace of the node and its topics.'
         ),
         DeclareLaunchArgument(
@@ -94,7 +100,10 @@ def start(context):
         executable='registration_node',
         namespace=value('namespace'),
         parameters=[value('config'), {'use_sim_time': sim_time, **overrides(value)}],
-        remappings=[('points', value('points_topic'))],
+        remappings=[
+            ('points', value('points_topic')),
+            ('prior', value('prior_topic') or 'prior'),
+        ],
         output='screen',
         emulate_tty=True,
     )
@@ -109,7 +118,8 @@ def start(context):
 def overrides(value):
     """Return the parameters that the command line takes out of the hands of the file."""
     names = {'base_frame': str, 'odom_frame': str, 'publish_tf': 'true'.__eq__}
-    return {f'frames.{name}': kind(value(name)) for name, kind in names.items() if value(name)}
+    given = {f'frames.{name}': kind(value(name)) for name, kind in names.items() if value(name)}
+    return given | ({'input.use_prior': True} if value('prior_topic') else {})
 
 
 def play_when_ready(node, bag, sim_time):

@@ -107,6 +107,11 @@ class Graph:
             self.executor.spin_once(timeout_sec=0.05)
         return result
 
+    def spin(self, seconds):
+        """Let time pass."""
+        end = time.monotonic() + seconds
+        self.wait(lambda: time.monotonic() > end, seconds + 10.0)
+
     def wait_for_node(self, process):
         """Wait until both sides know each other."""
 
@@ -119,8 +124,7 @@ class Graph:
             )
 
         self.wait(known, FIRST_START)
-        settled = time.monotonic() + 0.5
-        self.wait(lambda: time.monotonic() > settled)
+        self.spin(0.5)
 
     def send(self, points, stamp, frame_id='lidar', **changes):
         """Publish points (N, 3), with any field of the message changed."""
@@ -172,6 +176,18 @@ def stamp(index, period=0.1, start=1_700_000_000):
     """Stamp of a scan, with nanoseconds that a float of seconds cannot hold."""
     nanoseconds = round(index * period * 1e9) + 7
     return Time(sec=start + nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
+def wheels(when, x, child='lidar', **orientation):
+    """Odometry that has come as far as `x`."""
+    message = Odometry(child_frame_id=child)
+    message.header.stamp = when
+    message.header.frame_id = 'wheels'
+    message.pose.pose.position.x = float(x)
+    message.pose.pose.orientation.w = 1.0
+    for name, value in orientation.items():
+        setattr(message.pose.pose.orientation, name, value)
+    return message
 
 
 def corridor_scan(seed, y=0.0, count=6000):

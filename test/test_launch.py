@@ -35,7 +35,8 @@ def declared_arguments():
 def test_every_argument_has_a_default_and_a_description():
     compile(LAUNCH_FILE.read_text(), LAUNCH_FILE, 'exec')
     arguments = declared_arguments()
-    assert {'config', 'points_topic', 'bag', 'rviz', 'use_sim_time'} <= set(arguments)
+    expected = {'config', 'points_topic', 'prior_topic', 'bag', 'rviz', 'use_sim_time'}
+    assert expected <= set(arguments)
     for words in arguments.values():
         assert 'default_value' in words
         assert len(ast.literal_eval(words['description'])) > 20
@@ -105,6 +106,12 @@ def test_only_values_that_were_given_replace_those_of_the_file(launch_file):
     assert launch_file.overrides(given.get) == {
         'frames.odom_frame': 'world',
         'frames.publish_tf': False,
+    }
+
+
+def test_a_topic_for_the_prior_turns_it_on(launch_file):
+    assert launch_file.overrides({'prior_topic': '/wheel/odometry'}.get) == {
+        'input.use_prior': True
     }
 
 

@@ -17,6 +17,7 @@ from dcreg_ros.config import NodeConfig
 from dcreg_ros.degeneracy.analysis import analyze_degeneracy
 from dcreg_ros.degeneracy.report import AXES
 from dcreg_ros.io.pointcloud2 import decode_pointcloud2
+from dcreg_ros.io.poses import stamped_pose
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.parameters import describe
 from dcreg_ros.registration.result import RegistrationResult
@@ -88,7 +89,7 @@ def test_odometry_is_the_frame_number_by_number():
     message = messages.odometry_message(frame, STAMP, 'odom', 'lidar')
     assert message.header.stamp == STAMP
     assert (message.header.frame_id, message.child_frame_id) == ('odom', 'lidar')
-    np.testing.assert_allclose(messages.pose_matrix(message.pose.pose), frame.pose, atol=1e-15)
+    np.testing.assert_allclose(stamped_pose(message)[1], frame.pose, atol=1e-15)
     assert message.pose.pose.orientation.w >= 0.0
     np.testing.assert_array_equal(np.reshape(message.pose.covariance, (6, 6)), frame.covariance)
     twist = message.twist.twist
@@ -157,7 +158,7 @@ def test_odometry_of_the_base_and_map_share_a_frame():
     wall_lidar = np.array([[2.0, 1.0, 0.5]])
     wall_map = wall_lidar @ frame.pose[:3, :3].T + frame.pose[:3, 3]
     odometry = messages.odometry_message(frame, STAMP, 'odom', 'base_link', BASE_LIDAR)
-    base = messages.pose_matrix(odometry.pose.pose) @ BASE_LIDAR
+    base = stamped_pose(odometry)[1] @ BASE_LIDAR
     expected = wall_lidar @ base[:3, :3].T + base[:3, 3]
     cloud = messages.map_message(wall_map.astype('f4'), STAMP, 'odom', BASE_LIDAR)
     assert cloud.header.frame_id == 'odom'

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of the node that need no graph: the worker's thread, and TF (with a stand-in for it)."""
+"""Parts of the node that need no graph: worker, prior, and TF (with a stand-in for it)."""
 
 import logging
 import sys
@@ -12,11 +12,14 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
+from live_graph import wheels
 from nav_msgs.msg import Odometry
 
 from dcreg_ros.config import FramesConfig
 from dcreg_ros.ros.log import forward_to_ros
+from dcreg_ros.ros.prior import PriorInput
 from dcreg_ros.ros.transforms import Transforms
 from dcreg_ros.ros.worker import NewestOnlyWorker
 
@@ -124,6 +127,20 @@ def test_the_extrinsic_is_waited_for_and_looked_up_once(tf):
     assert tf.listening == 1
 
 
+def test_several_transforms_are_looked_for_until_all_are_found(tf):
+    transforms = Transforms(None, FramesConfig(base_frame='base_link'))
+    np.testing.assert_array_equal(transforms.find('lidar', 'lidar'), np.eye(4))
+    assert transforms.find('wheels', 'lidar') is None
+    assert not transforms.ready('lidar')
+    tf.known['wheels', 'lidar'] = found = TransformStamped()
+    found.transform.translation.x, found.transform.rotation.w = -0.5, 1.0
+    assert transforms.find('wheels', 'lidar')[0, 3] == -0.5
+    assert tf.listening == 1
+    tf.known['base_link', 'lidar'] = found
+    assert transforms.ready('lidar')
+    assert tf.listening == 0
+
+
 def test_a_cloud_in_the_base_frame_needs_no_transform(tf):
     transforms = Transforms(None, FramesConfig(base_frame='base_link'))
     assert transforms.ready('base_link')
@@ -152,6 +169,76 @@ def test_missing_tf2_names_the_package(monkeypatch):
     monkeypatch.setenv('ROS_DISTRO', 'humble')
     with pytest.raises(RuntimeError, match='ros-humble-tf2-ros-py'):
         Transforms(None, FramesConfig(base_frame='base_link'))
+
+
+class Prior:
+    """A PriorInput on a stand-in for a node, and what it noted."""
+
+    def __init__(self, wait=0.0):
+        self.notes = []
+        node = SimpleNamespace(
+            resolve_topic_name=lambda topic: f'/{topic}', create_subscription=self._subscribe
+        )
+        transforms = Transforms(None, FramesConfig())
+        self.input = PriorInput(node, transforms, wait, lambda *note: self.notes.append(note))
+
+    def _subscribe(self, message_type, topic, callback, *_, **__):
+        self.say = callback
+        return SimpleNamespace(topic_name=f'/{topic}')
+
+    def follow(self, when):
+        """A scan that found the LiDAR at the origin."""
+        frame = SimpleNamespace(stamp=when, pose=np.eye(4), twist=np.zeros(6))
+        self.input.follow(frame, 0.0)
+
+
+def test_a_prior_waits_for_its_transform_and_says_so(tf):
+    prior = Prior()
+    prior.input.join('lidar')
+    prior.follow(1.0)
+    for k in range(11):
+        prior.say(wheels(Time(sec=1, nanosec=k * 10_000_000), 0.1 * k, child='base_link'))
+    assert prior.input.predict(1.05, 0.0) is None
+    ((kind, text),) = prior.notes
+    assert kind == 'no_prior'
+    assert "scan 1.050 has no prior from /prior: waiting for the transform 'base_link' <-" in text
+    found = TransformStamped()  # the LiDAR looks to the left
+    found.transform.rotation.z = found.transform.rotation.w = np.sqrt(0.5)
+    tf.known['base_link', 'lidar'] = found
+    prior.input.join('lidar')
+    moved = prior.input.predict(1.05, 0.0)
+    np.testing.assert_allclose(moved[:3, 3], [0.0, -0.5, 0.0], atol=1e-9)
+
+
+def test_a_prior_without_a_frame_is_refused(tf):
+    prior = Prior()
+    prior.follow(1.0)
+    prior.say(wheels(Time(sec=1), 0.0, child=''))
+    prior.input.join('lidar')
+    assert prior.input.predict(1.0, 0.0) is None
+    assert 'its child_frame_id is empty' in prior.notes[-1][1]
+
+
+@pytest.mark.parametrize('ending', ['odometry', 'shutdown'])
+def test_whoever_waits_for_a_prior_is_woken(ending):
+    prior, found = Prior(wait=60.0), []
+    prior.input.join('lidar')
+    prior.follow(1.0)
+    prior.say(wheels(Time(sec=1), 0.0))
+    thread = threading.Thread(target=lambda: found.append(prior.input.predict(1.1, 0.0)))
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()
+    if ending == 'shutdown':
+        prior.input.stop()
+    else:
+        prior.say(wheels(Time(sec=1, nanosec=200_000_000), 0.4))
+    thread.join(10.0)
+    assert not thread.is_alive()
+    if ending == 'odometry':
+        np.testing.assert_allclose(found[0][:3, 3], [0.2, 0.0, 0.0], atol=1e-9)
+    else:
+        assert found == [None]
 
 
 def test_the_log_of_the_package_goes_to_ros():

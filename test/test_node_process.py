@@ -11,7 +11,17 @@ import pytest
 pytest.importorskip('rclpy')
 
 import rclpy.qos
-from live_graph import FIRST_START, Graph, running_node, start, stop
+from live_graph import (
+    FIRST_START,
+    Graph,
+    corridor_scan,
+    running_node,
+    stamp,
+    start,
+    stop,
+    wheels,
+)
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import PointCloud2
 
 pytestmark = pytest.mark.ros
@@ -98,5 +108,34 @@ def test_a_publisher_of_another_qos_is_reported(tmp_path):
             wait_for_line(process, log, 'offers another RELIABILITY')
             status = graph.next_status('Input', lambda s: 'qos_overrides' in s.message)
             assert status.level == b'\x02'
+        finally:
+            graph.close()
+
+
+def test_a_stopped_clock_and_a_best_effort_publisher_and_an_end_while_waiting(tmp_path):
+    arguments = ('-p', 'input.use_prior:=true', '-p', 'input.prior_wait:=1.0')
+    arguments += ('-p', 'use_sim_time:=true')
+    with running_node(tmp_path, *arguments) as (process, log):
+        graph = Graph()
+        best_effort = rclpy.qos.qos_profile_sensor_data
+        prior = graph.node.create_publisher(Odometry, 'prior', best_effort)
+        try:
+            graph.wait_for_node(process)
+            graph.wait(lambda: prior.get_subscription_count() == 1)
+            for k in range(2):
+                graph.register(corridor_scan(k), stamp(k))
+            assert 'has no prior from /prior: no odometry yet' in log.read_text()
+            for k in range(20):
+                prior.publish(wheels(stamp(k, 0.02), 0.02 * k))
+                graph.executor.spin_once(timeout_sec=0.01)
+            x = [graph.register(corridor_scan(k), stamp(k)).pose.pose.position.x for k in (2, 3)]
+            assert x[1] - x[0] == pytest.approx(0.1, abs=0.02)
+            graph.send(corridor_scan(9), stamp(9))
+            graph.spin(0.2)
+            began = time.monotonic()
+            code, _ = stop(process, signal.SIGINT)
+            assert code == 0
+            assert time.monotonic() - began < 10.0
+            assert 'Traceback' not in log.read_text()
         finally:
             graph.close()

@@ -9,6 +9,7 @@ from argparse import ArgumentParser
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.linalg import logm
 from scipy.spatial.transform import Rotation
 
 from dcreg_ros.io.tum import read_tum
@@ -449,6 +450,29 @@ def test_recording_lasts_as_long_as_the_drive():
         simulate('sphere', 0)
 
 
+def test_wheels_measure_too_much_and_only_in_the_plane():
+    recording = simulate('square_tunnel', 150, SMALL, seed=4)
+    wheels = recording.wheels
+    assert_allclose(np.diff(wheels.stamps), 0.02)
+    assert wheels.stamps[0] == recording.stamps[0]
+    assert wheels.stamps[-1] >= recording.stamps[-1] + recording.lidar.period - 1e-9
+    driven = recording.odometry_poses[-1, 0, 3]
+    measured = wheels.poses[np.searchsorted(wheels.stamps, recording.stamps[-1]), 0, 3]
+    assert measured == pytest.approx(1.03 * driven, abs=4 * 0.005 * driven**0.5)
+    assert not wheels.poses[:, 2, 3].any()
+    assert_allclose(wheels.poses[:, 2, 2], 1.0)
+    # The twist leads from each pose to the next.
+    rate = 50.0 * logm(np.linalg.inv(wheels.poses[99]) @ wheels.poses[100])
+    assert_allclose([rate[1, 0], *rate[:3, 3]], wheels.twists[100, 2:], atol=1e-9)
+
+
+def test_wheels_of_a_robot_at_rest_are_quiet():
+    recording = simulate('square_tunnel', 250, SMALL)  # the drive lasts 15.3 s
+    poses = recording.wheels.poses[recording.wheels.stamps > recording.stamps[0] + 15.4]
+    assert len(poses) > 400
+    assert (poses == poses[0]).all()
+
+
 def test_unknown_scene_lists_those_there_are():
     with pytest.raises(ValueError, match=r"'lunapark'.*corridor.*tunnel"):
         simulate('lunapark')
@@ -477,6 +501,12 @@ def test_bag_holds_the_recording(recording, storage, tmp_path):
     clouds = [(logged, message) for topic, logged, message in messages if topic == '/points']
     truths = [message for topic, _, message in messages if topic == '/ground_truth']
     assert len(clouds) == len(truths) == 5
+    assert [logged for _, logged, _ in messages] == sorted(logged for _, logged, _ in messages)
+    odometry = [(logged, message) for topic, logged, message in messages if topic == '/wheels']
+    for (logged, message), pose in zip(odometry, recording.wheels.poses, strict=True):
+        assert message.child_frame_id == 'lidar'
+        assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == logged
+        assert message.pose.pose.position.x == pytest.approx(pose[0, 3], abs=1e-12)
     rows = zip(clouds, truths, recording.scans, recording.odometry_poses, strict=True)
     for (logged, cloud), truth, scan, pose in rows:
         stamp = cloud.header.stamp.sec + 1e-9 * cloud.header.stamp.nanosec

@@ -25,9 +25,11 @@ from dcreg_ros.evaluation.diagnostics_log import write_diagnostics
 from dcreg_ros.evaluation.plots import plot_run
 from dcreg_ros.evaluation.runner import OdometryRun, run_odometry
 from dcreg_ros.evaluation.spans import weak_spans
+from dcreg_ros.io.prior_source import PriorSource, open_prior
 from dcreg_ros.io.scan import Scan, ScanSource
 from dcreg_ros.io.sources import DEFAULT_PERIOD, open_source
 from dcreg_ros.io.tum import write_tum
+from dcreg_ros.parameters import with_values
 
 BRIDGE = 2
 """Scans without a weak direction that do not end a span in the summary."""
@@ -42,6 +44,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help='folder of .pcd or .ply files, one such file, a rosbag2, .mcap, .db3 or .bag',
     )
     parser.add_argument('--topic', help='point clouds of a bag, where it has several')
+    parser.add_argument(
+        '--prior',
+        metavar='TOPIC',
+        help='odometry of the robot (nav_msgs/Odometry in the bag) that predicts each scan; or a '
+        'file of LiDAR poses in the TUM format',
+    )
     parser.add_argument('--config', metavar='FILE', help='parameters, as `dcreg config` prints')
     parser.add_argument(
         '-o', '--output', metavar='DIR', required=True, help='folder for the results'
@@ -63,14 +71,18 @@ def run(arguments: Namespace) -> int:
         raise ValueError(f'--period {arguments.period:g} should be positive')
     config = load_config(arguments.config) if arguments.config else NodeConfig()
     source = open_source(arguments.source, arguments.topic, config.input, arguments.period)
+    prior = open_prior(arguments.prior, source) if arguments.prior else None
+    if config.input.use_prior and prior is None:
+        print('input.use_prior is true, but no --prior says which odometry', file=sys.stderr)
+    config = with_values(config, {'input.use_prior': prior is not None})
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
     print('loading kernels; the very first run compiles them (up to a minute)', file=sys.stderr)
     dcreg_ros.warm_up(config)
     with _collected_warnings() as warnings:
-        result = run_odometry(source, config, lambda scans: _bar(scans, len(source)))
+        result = run_odometry(source, config, lambda scans: _bar(scans, len(source)), prior)
     written = write_outputs(folder, result, config, title=source.name)
-    print('\n'.join(summary(source, result, warnings)))
+    print('\n'.join(summary(source, result, warnings, prior)))
     print(f'written to {folder}: {", ".join(written)}')
     if result.interrupted:
         return 130
@@ -113,7 +125,12 @@ def write_outputs(
     return names
 
 
-def summary(source: ScanSource, result: OdometryRun, warnings: list[str]) -> Iterator[str]:
+def summary(
+    source: ScanSource,
+    result: OdometryRun,
+    warnings: list[str],
+    prior: PriorSource | None = None,
+) -> Iterator[str]:
     """Say in a few lines how it went; every scan that is missing is accounted for."""
     seconds = sum(result.seconds)
     read = len(result.frames) + len(result.skipped)
@@ -130,6 +147,9 @@ def summary(source: ScanSource, result: OdometryRun, warnings: list[str]) -> Ite
         for name, frame in zip(result.names, result.frames, strict=True)
         if frame.status == 'coasting'
     ]
+    if prior is not None:
+        yield f'  with prior     {result.with_prior}, from {prior.name}'
+        yield from _some([f'{name}: {reason}' for name, reason in result.without_prior])
     yield f'  not registered {len(coasting)}'
     yield from _some(coasting)
     median, p95 = 1e3 * np.percentile(result.seconds, (50, 95))

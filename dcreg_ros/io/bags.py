@@ -51,7 +51,7 @@ class BagSource:
         self._paths = list(paths)
         self._config = input_config or InputConfig()
         with self.open_reader() as reader:
-            self.topic = _choose_topic(self.name, reader, topic)
+            self.topic = choose_topic(self.name, reader, topic, POINTCLOUD2, 'point clouds')
             self._length = reader.topics[self.topic].msgcount
 
     def __len__(self) -> int:
@@ -113,17 +113,36 @@ class BagSource:
         return Scan(stamp_seconds(header.stamp), points, times, header.frame_id, name)
 
 
-def _choose_topic(name: str, reader: Any, topic: str | None) -> str:
-    """Return `topic`, or the only one of PointCloud2, after checking that it is there."""
-    clouds = [key for key, info in reader.topics.items() if info.msgtype == POINTCLOUD2]
-    if not clouds:
+def choose_topic(name: str, reader: Any, topic: str | None, msgtype: str, noun: str) -> str:
+    """Return `topic`, or the only one of its type, after checking that it is there.
+
+    Parameters
+    ----------
+    name : str
+        Of the recording, for the errors.
+    reader : rosbags AnyReader
+        Open.
+    topic : str or None
+        With or without its leading slash; None where there is only one.
+    msgtype : str
+        Which type it should be of.
+    noun : str
+        What people call its messages.
+
+    Raises
+    ------
+    ValueError
+        If there is no such topic, or several to choose from; the text lists those there are.
+    """
+    found = [key for key, info in reader.topics.items() if info.msgtype == msgtype]
+    if not found:
         others = ', '.join(reader.topics) or 'none'
-        raise ValueError(f'{name}: no topic of type {POINTCLOUD2}; topics: {others}')
+        raise ValueError(f'{name}: no topic of type {msgtype}; topics: {others}')
     if topic is None:
-        if len(clouds) > 1:
-            raise ValueError(f'{name}: several point clouds, choose a topic: {", ".join(clouds)}')
-        return clouds[0]
+        if len(found) > 1:
+            raise ValueError(f'{name}: several {noun}, choose a topic: {", ".join(found)}')
+        return found[0]
     for candidate in (topic, f'/{topic}'):
-        if candidate in clouds:
+        if candidate in found:
             return candidate
-    raise ValueError(f'{name}: no point clouds on topic {topic!r}; there are: {", ".join(clouds)}')
+    raise ValueError(f'{name}: no {noun} on topic {topic!r}; there are: {", ".join(found)}')

@@ -137,6 +137,8 @@ def _input_problems(
         ('backwards', WARN),
         ('waiting', WARN),
         ('lost', WARN),
+        ('no_prior', WARN),
+        ('prior_refused', WARN),
     ):
         if snapshot.recent[event]:
             yield level, snapshot.texts.get(event, f'{snapshot.recent[event]} scans {event}')

@@ -23,6 +23,9 @@ EVENTS = (
     'waiting',
     'failed',
     'incompatible',
+    'with_prior',
+    'no_prior',
+    'prior_refused',
 )
 """Things that are counted, in the order of the diagnostics.
 
@@ -30,7 +33,9 @@ A scan is *dropped* when a newer one comes before its turn, *lost* when the midd
 *malformed* when it cannot be decoded, *empty* when nothing finite is in it, of an *other_frame*
 than the scans before, *backwards* when its stamp is not later than the last, *waiting* while the
 transform to the base is unknown, *failed* when its processing raised an error. *incompatible*
-publishers offer a QoS that the subscription cannot accept.
+publishers offer a QoS that the subscription cannot accept. Where another odometry is to foresee
+the scans, they are *with_prior* or have *no_prior*; its messages are *prior_refused* when they
+cannot be used.
 """
 
 WINDOW = 100

@@ -112,15 +112,6 @@ def quaternion(rotation: Array) -> tuple[float, float, float, float]:
     return x, y, z, w
 
 
-def pose_matrix(pose: Any) -> Array:
-    """Return a geometry_msgs/Pose as a (4, 4) array [m]."""
-    q = pose.orientation
-    out = np.eye(4)
-    out[:3, :3] = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
-    out[:3, 3] = pose.position.x, pose.position.y, pose.position.z
-    return out
-
-
 def _fill_pose(message: Any, pose: Array) -> None:
     _fill_vector(message.position, pose[:3, 3])
     x, y, z, w = quaternion(pose[:3, :3])

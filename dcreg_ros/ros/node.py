@@ -25,10 +25,12 @@ import dcreg_ros
 from dcreg_ros.io.pointcloud2 import decode_pointcloud2, stamp_seconds
 from dcreg_ros.io.times import choose_time_field
 from dcreg_ros.odometry.frame import Frame
+from dcreg_ros.odometry.preprocess import middle_of_sweep
 from dcreg_ros.ros import diagnostics, messages, parameters
 from dcreg_ros.ros.health import Health
 from dcreg_ros.ros.log import forward_to_ros
 from dcreg_ros.ros.markers import degeneracy_markers
+from dcreg_ros.ros.prior import PriorInput
 from dcreg_ros.ros.qos import advertise, subscribe_to_sensor
 from dcreg_ros.ros.stamps import nanoseconds, stamp_text
 from dcreg_ros.ros.transforms import Transforms
@@ -60,6 +62,7 @@ class RegistrationNode(Node):
         self._last_map = -math.inf
         self._reset_wanted = threading.Event()
         self._odometry = self._load_odometry()
+        self._prior = self._subscribe_to_prior() if self._config.input.use_prior else None
         self._worker = NewestOnlyWorker(self._process, self._failed)
         self._advertise()
         self._subscription = subscribe_to_sensor(
@@ -74,6 +77,8 @@ class RegistrationNode(Node):
 
     def close(self) -> None:
         """End the worker; call it before the context is shut down."""
+        if self._prior is not None:
+            self._prior.stop()
         self._worker.stop()
         logging.getLogger('dcreg_ros').removeHandler(self._log_handler)
         self.destroy_node()
@@ -86,6 +91,12 @@ class RegistrationNode(Node):
             raise ExternalShutdownException
         self.get_logger().info(f'kernels ready after {time.perf_counter() - started:.1f} s')
         return dcreg_ros.LidarOdometry(self._config)
+
+    def _subscribe_to_prior(self) -> PriorInput:
+        wait = self._config.input.prior_wait
+        prior = PriorInput(self, self._transforms, wait, self._note)
+        self.get_logger().info(f'odometry on {prior.topic} predicts the scans')
+        return prior
 
     def _advertise(self) -> None:
         self._odometry_publisher = advertise(self, Odometry, 'odometry')
@@ -115,6 +126,8 @@ class RegistrationNode(Node):
             base = self._config.frames.base_frame
             self._note('waiting', f'waiting for the transform {base!r} <- {frame_id!r} on /tf')
         else:
+            if self._prior is not None:
+                self._prior.join(frame_id)
             self._note_stamp_order(message.header.stamp)
             if self._worker.put(message):
                 self._health.count('dropped')
@@ -139,15 +152,29 @@ class RegistrationNode(Node):
             self._note('malformed', f'scan {stamp} cannot be decoded: {error}')
             return
         decoded = time.perf_counter()
-        frame = self._odometry.process(points, times, stamp_seconds(header.stamp))
+        frame, waited = self._register(points, times, stamp_seconds(header.stamp))
         registered = time.perf_counter()
         if frame.num_points == 0:
             self._note('empty', f'scan {stamp} has no finite point within range')
         self._publish(header, frame)
         finished = time.perf_counter()
         timings = {'decode': decoded - started, **frame.timings}
-        timings |= {'publish': finished - registered, 'total': finished - started}
+        timings |= {'publish': finished - registered, 'total': finished - started - waited}
         self._health.processed(frame, header.frame_id, stamp, time_field, timings)
+
+    def _register(self, points: Any, times: Any, stamp: float) -> tuple[Frame, float]:
+        """Register a scan; also how long its prior was waited for [s], which is not work."""
+        if self._prior is None:
+            return self._odometry.process(points, times, stamp), 0.0
+        began = time.perf_counter()
+        middle = middle_of_sweep(times)
+        prior = self._prior.predict(stamp, middle)
+        waited = time.perf_counter() - began
+        frame = self._odometry.process(points, times, stamp, prior)
+        self._prior.follow(frame, middle)
+        if prior is not None:
+            self._health.count('with_prior')
+        return frame, waited
 
     def _decode(self, message: PointCloud2) -> tuple[Any, Any, str]:
         settings = self._config.input
@@ -164,6 +191,8 @@ class RegistrationNode(Node):
         if self._reset_wanted.is_set():
             self._reset_wanted.clear()
             self._odometry.reset()
+            if self._prior is not None:
+                self._prior.reset()
 
     def _publish(self, header: Any, frame: Frame) -> None:
         base_lidar = self._transforms.base_lidar(header.frame_id)

@@ -30,8 +30,9 @@ def subscribe_to_sensor(
     callback: Callable[[Any], None],
     incompatible: Callable[[str], None],
     lost: Callable[[str, int], None],
+    depth: int = 2,
 ) -> Any:
-    """Subscribe as to a sensor: best effort and a short queue, for only the newest counts.
+    """Subscribe as to a sensor: best effort, and a short queue where only the newest counts.
 
     `incompatible` is called with words about a publisher whose QoS does not fit, `lost` with words
     and the number of messages that the middleware lost.
@@ -48,7 +49,8 @@ def subscribe_to_sensor(
 
     def on_lost(event: Any) -> None:
         number = event.total_count_change
-        lost(f'{number} scans lost by the middleware: try {override}: reliable', number)
+        text = f'{number} messages on {full_topic} lost by the middleware'
+        lost(f'{text}: try {override}: reliable', number)
 
     events = SubscriptionEventCallbacks(incompatible_qos=on_incompatible, message_lost=on_lost)
     options = QoSOverridingOptions.with_default_policies()
@@ -58,7 +60,7 @@ def subscribe_to_sensor(
             message_type,
             topic,
             callback,
-            _profile(ReliabilityPolicy.BEST_EFFORT, 2),
+            _profile(ReliabilityPolicy.BEST_EFFORT, depth),
             event_callbacks=event_callbacks,
             qos_overriding_options=options,
         )

@@ -25,9 +25,9 @@ from rclpy.utilities import remove_ros_args
 
 from dcreg_ros.degeneracy.report import AXES
 from dcreg_ros.evaluation.diagnostics_log import DiagnosticsTable, write_diagnostics
+from dcreg_ros.io.poses import stamped_pose
 from dcreg_ros.io.scan import seconds
 from dcreg_ros.io.tum import write_tum
-from dcreg_ros.ros.messages import pose_matrix
 from dcreg_ros.ros.qos import reliable
 from dcreg_ros.ros.stamps import nanoseconds
 
@@ -106,7 +106,7 @@ class Recorder(Node):
         self.latest = time.monotonic()
         stamp = nanoseconds(message.header.stamp)
         self.recording.arrivals[stamp] = time.monotonic_ns()
-        self.recording.poses[stamp] = pose_matrix(message.pose.pose)
+        self.recording.poses[stamp] = stamped_pose(message)[1]
 
     def _degeneracy(self, message: DiagnosticArray) -> None:
         stamp = nanoseconds(message.header.stamp)

@@ -3,6 +3,9 @@
 """A recording as a rosbag2 that any ROS 2 tool can play."""
 
 import csv
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +23,9 @@ from dcreg_ros.simulation.recording import FRAME, Recording
 
 POINTS_TOPIC = '/points'
 TRUTH_TOPIC = '/ground_truth'
+WHEELS_TOPIC = '/wheels'
 TRUTH_FRAME = 'odom'
+WHEELS_FRAME = 'wheels'
 TRUTH_POSES = 'ground_truth.tum'
 TRUTH_WEAK = 'weak_directions.csv'
 STORAGES = {'sqlite3': StoragePlugin.SQLITE3, 'mcap': StoragePlugin.MCAP}
@@ -48,9 +53,10 @@ def write_bag(recording: Recording, path: str | Path, storage: str = 'sqlite3') 
     """Write scans and truth as a rosbag2.
 
     The bag holds ``/points`` (sensor_msgs/PointCloud2 with float32 x, y, z and ``time`` in seconds
-    after the stamp) and ``/ground_truth`` (nav_msgs/Odometry at the same stamps, in the frame of
-    the first pose). Beside its files lie the same poses as ``ground_truth.tum`` and the weak axes
-    as ``weak_directions.csv``. Messages are logged when the turn is complete.
+    after the stamp), ``/ground_truth`` (nav_msgs/Odometry at the same stamps, in the frame of the
+    first pose) and ``/wheels`` (nav_msgs/Odometry of bad wheels). Beside its files lie the true
+    poses as ``ground_truth.tum`` and the weak axes as ``weak_directions.csv``. Scans and truth are
+    logged when the turn is complete, wheels at their stamps.
 
     Parameters
     ----------
@@ -68,22 +74,20 @@ def write_bag(recording: Recording, path: str | Path, storage: str = 'sqlite3') 
     """
     check_target(path, storage)
     path = Path(path)
-    poses = recording.odometry_poses
+    messages = sorted(_messages(recording), key=itemgetter(0))
     with Writer(path, version=_BAG_VERSION, storage_plugin=STORAGES[storage]) as writer:
-        connections = [
-            writer.add_connection(topic, kind, typestore=_TYPES)
+        connections = {
+            topic: writer.add_connection(topic, kind, typestore=_TYPES)
             for topic, kind in (
                 (POINTS_TOPIC, 'sensor_msgs/msg/PointCloud2'),
                 (TRUTH_TOPIC, 'nav_msgs/msg/Odometry'),
+                (WHEELS_TOPIC, 'nav_msgs/msg/Odometry'),
             )
-        ]
-        for scan, pose, twist in zip(recording.scans, poses, recording.twists, strict=True):
-            messages = (_cloud(scan), _odometry(scan.stamp, pose, twist))
-            logged = _nanoseconds(scan.stamp + recording.lidar.latency)
-            for connection, message in zip(connections, messages, strict=True):
-                data = _TYPES.serialize_cdr(message, connection.msgtype)
-                writer.write(connection, logged, data)
-    write_tum(path / TRUTH_POSES, recording.stamps, poses)
+        }
+        for logged, topic, make in messages:
+            connection = connections[topic]
+            writer.write(connection, logged, _TYPES.serialize_cdr(make(), connection.msgtype))
+    write_tum(path / TRUTH_POSES, recording.stamps, recording.odometry_poses)
     with open(path / TRUTH_WEAK, 'w', newline='', encoding='utf-8') as file:
         table = csv.writer(file, lineterminator='\n')
         table.writerow(['stamp', *AXES])
@@ -118,6 +122,19 @@ def read_weak_directions(
         raise ValueError(f'{file} is missing: {path} is not a simulated bag')
     table = np.loadtxt(file, delimiter=',', skiprows=1, ndmin=2)
     return table[:, 0], table[:, 1:].astype(bool)
+
+
+def _messages(recording: Recording) -> Iterator[tuple[int, str, Callable[[], Any]]]:
+    """Yield when each message is logged [ns], its topic, and what makes it: scans are large."""
+    wheels = recording.wheels
+    for stamp, pose, twist in zip(wheels.stamps, wheels.poses, wheels.twists, strict=True):
+        make = partial(_odometry, stamp, WHEELS_FRAME, pose, twist)
+        yield _nanoseconds(stamp), WHEELS_TOPIC, make
+    rows = zip(recording.scans, recording.odometry_poses, recording.twists, strict=True)
+    for scan, pose, twist in rows:
+        logged = _nanoseconds(scan.stamp + recording.lidar.latency)
+        yield logged, POINTS_TOPIC, partial(_cloud, scan)
+        yield logged, TRUTH_TOPIC, partial(_odometry, scan.stamp, TRUTH_FRAME, pose, twist)
 
 
 def _message(kind: str, **fields: Any) -> Any:
@@ -156,8 +173,10 @@ def _cloud(scan: Scan) -> Any:
     )
 
 
-def _odometry(stamp: float, pose: NDArray[np.float64], twist: NDArray[np.float64]) -> Any:
-    """Return ``T_odom_lidar`` (4, 4) and the body twist (6,) as nav_msgs/Odometry."""
+def _odometry(
+    stamp: float, frame: str, pose: NDArray[np.float64], twist: NDArray[np.float64]
+) -> Any:
+    """Return ``T_frame_lidar`` (4, 4) and the body twist (6,) as nav_msgs/Odometry."""
 
     def triple(kind: str, values: NDArray[np.float64]) -> Any:
         return _message(kind, **dict(zip('xyz', map(float, values), strict=True)))
@@ -176,7 +195,7 @@ def _odometry(stamp: float, pose: NDArray[np.float64], twist: NDArray[np.float64
     known = np.zeros(36)
     return _message(
         'nav_msgs/msg/Odometry',
-        header=_header(stamp, TRUTH_FRAME),
+        header=_header(stamp, frame),
         child_frame_id=FRAME,
         pose=_message('geometry_msgs/msg/PoseWithCovariance', pose=pose_message, covariance=known),
         twist=_message(

@@ -13,6 +13,7 @@ from dcreg_ros.simulation.lidar import LidarModel, sweep
 from dcreg_ros.simulation.scene import Scene
 from dcreg_ros.simulation.scenes import make_scene
 from dcreg_ros.simulation.truth import Tolerance, WeakDirections, exact_hessian, weak_directions
+from dcreg_ros.simulation.wheels import Wheels, wheel_odometry
 
 FRAME = 'lidar'
 """Frame of the scans, and child frame of the truth."""
@@ -40,6 +41,8 @@ class Recording:
         Exact information of each scan, see :func:`~dcreg_ros.simulation.truth.exact_hessian`.
     weak : list of WeakDirections
         What these leave open.
+    wheels : Wheels
+        What the wheels say of the same drive, from the first stamp to beyond the last turn.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Recording:
     twists: NDArray[np.float64]
     hessians: NDArray[np.float64]
     weak: list[WeakDirections]
+    wheels: Wheels
 
     @property
     def masks(self) -> NDArray[np.bool_]:
@@ -138,4 +142,5 @@ def simulate(
         twists=trajectory.twists(stamps),
         hessians=np.array(hessians),
         weak=weak,
+        wheels=wheel_odometry(trajectory, start, stamps[-1] + lidar.period, seed),
     )
