@@ -10,6 +10,7 @@ from detection import DETECTIONS, count
 from detection_tables import grouped
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from mitigation import COURSES, MITIGATIONS, size
 from mitigation_tables import merge
 
@@ -37,9 +38,11 @@ def detections(path: Path, trials: list[Any]) -> None:
         axes.set_xlim(0.0, 1.0)
         axes.set_xlabel('F1 of weak directions', color=INK)
     panels[0].set_yticks(range(len(order)), order)
-    panels[1].legend(title='range noise', loc='lower right', frameon=False)
-    panels[0].text(
-        TARGET - 0.01, -0.45, f'target {TARGET}', ha='right', va='center', color=FAINT)
+    panels[1].legend(title='range noise', loc='lower right', bbox_to_anchor=(0.96, 0.0))
+    for axes in panels:
+        axes.text(
+            TARGET, 1.01, f'target {TARGET}', ha='right', va='bottom', color=FAINT,
+            transform=axes.get_xaxis_transform())
     figure.savefig(path, dpi=150)
 
 
@@ -55,7 +58,7 @@ def mitigations(path: Path, started: list[Any], driven: list[Any]) -> None:
     firm = [o for o in wheels if not COURSES[o.scene].weak]
     least = {o.scene: size(o.across) for o in firm if o.mitigation == 'none'}
     _dots(panels[2], firm, rows, lambda o: size(o.across) / least[o.scene])
-    titles = ('one scan, perturbed start', 'drives with bad wheels', 'drives, all is firm')
+    titles = ('one scan, perturbed start', 'drives with bad wheels', 'drives where all is firm')
     labels = ('error along weak directions\nover that of the start',
               'error along weak directions\nover that of the wheels alone',
               'error over that of "none"')
@@ -63,12 +66,16 @@ def mitigations(path: Path, started: list[Any], driven: list[Any]) -> None:
         axes.set_title(title, loc='left', fontweight='bold', color=INK)
         axes.set_xlabel(label, color=INK)
     panels[0].set_yticks(range(len(rows)), rows)
-    figure.savefig(path, dpi=150)
+    figure.text(1.0, 0.0, 'dots: scenes; bars: geometric means', ha='right', color=FAINT)
+    figure.savefig(path, dpi=150, bbox_inches='tight')
 
 
 def _dots(axes: Any, outcomes: list[Any], rows: list[str], ratio: Any) -> None:
     """One dot for each scene, and a bar at their geometric mean."""
     axes.set_xscale('log')
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter('{x:g}')
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.axvline(1.0, color=FAINT, linestyle='--', linewidth=1.0)
     shape, colour = MARKS[0]
     for row, name in enumerate(rows):

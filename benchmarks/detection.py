@@ -72,7 +72,7 @@ def detect(job: Job) -> list[Trial]:
     for sigma in sigmas:
         for seed in range(seeds):
             rng = np.random.default_rng([seed, columns, round(1e4 * sigma)])
-            place = pool[seed % len(pool)]
+            place = pool[seed * len(pool) // seeds]
             pose, keypoints, voxels = fresh(lidar, beams, place, sigma, rng)
             guess = retract(pose, GUESS * rng.standard_normal(6))
             matcher = MapPlaneMatcher(keypoints, voxels, config)

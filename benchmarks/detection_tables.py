@@ -36,7 +36,7 @@ def detection_tables(trials: Trials) -> list[Table]:
     return [
         _truths(trials), _overall(trials, clear),
         _axes('Precision / recall / F1 of each direction over all trials [%]', trials),
-        _axes('The same over clear trials alone [%]', clear), _conditions(trials, clear),
+        _axes('The same over clear trials alone [%]', clear), _conditions(trials),
         _scenes(trials), _errors(trials, winner), _plain(trials)]
 
 
@@ -93,15 +93,15 @@ def _axes(title: str, trials: Trials) -> Table:
     return Table(title, ['detection', *AXES], rows)
 
 
-def _conditions(trials: Trials, clear: Trials) -> Table:
+def _conditions(trials: Trials) -> Table:
     noises = grouped(trials, lambda trial: trial.sigma)
     densities = grouped(trials, lambda trial: trial.columns)
-    few = [*grouped(clear, lambda trial: trial.sigma).values(),
-           *grouped(clear, lambda trial: trial.columns).values()]
-    whole = [*noises.values(), *densities.values()]
+    parts = [
+        (part, [trial for trial in part if trial.clear])
+        for part in (*noises.values(), *densities.values())]
     rows = [
-        [name, *(f'{number(count(all_, name).scores()[2])} / {number(count(some, name).scores()[2])}'
-                 for all_, some in zip(whole, few, strict=True))]
+        [name, *(' / '.join(number(count(part, name).scores()[2]) for part in pair)
+                 for pair in parts)]
         for name in DETECTIONS]
     return Table(
         'F1 by noise and by density, of all / of clear trials',

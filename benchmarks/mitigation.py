@@ -106,7 +106,7 @@ def starts(job: tuple[str, int]) -> list[Outcome]:
     parts: dict[str, list[Any]] = {mitigation: [] for mitigation in MITIGATIONS}
     for seed in range(seeds):
         rng = np.random.default_rng([seed, COLUMNS])
-        place = pool[seed % len(pool)]
+        place = pool[seed * len(pool) // seeds]
         pose, keypoints, voxels = fresh(lidar, beams, place, SIGMA, rng)
         guess = retract(pose, START * rng.standard_normal(6))
         before = split(inverse(pose) @ guess, np.eye(4), place.truth.twists)[0]
