@@ -27,7 +27,7 @@ from tqdm import tqdm
 import dcreg_ros
 
 SIGMAS, COLUMNS = (0.01, 0.02, 0.04), (256, 512, 1024)
-SEEDS, START_SEEDS, DRIVE_SEEDS = 20, 40, 3
+SEEDS, START_SEEDS, DRIVE_SEEDS = 20, 40, 5
 DOCUMENT = Path(__file__).resolve().parents[1] / 'docs' / 'degeneracy.md'
 BEGIN, END = '<!-- begin of what the command writes -->', '<!-- end of what the command writes -->'
 
