@@ -50,6 +50,13 @@ def print_table(
     title: str, header: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool
 ) -> None:
     """Print rows of texts under a title, in aligned columns or in Markdown."""
+    print(f'\n{title}\n')
+    print(table_text(header, rows, markdown))
+    print(flush=True)
+
+
+def table_text(header: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) -> str:
+    """Rows of texts in aligned columns or in Markdown."""
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     ends = ('| ', ' |') if markdown else ('  ', '')
@@ -61,9 +68,5 @@ def print_table(
         return ends[0] + between.join([first, *rest]) + ends[1]
 
     rule = '|' + '|'.join(['---', *['---:'] * (len(header) - 1)]) + '|'
-    print(f'\n{title}\n')
-    print(line(header))
-    print(rule if markdown else '  ' + '-' * (len(line(header)) - 2))
-    for row in rows:
-        print(line(row))
-    print(flush=True)
+    first = rule if markdown else '  ' + '-' * (len(line(header)) - 2)
+    return '\n'.join([line(header), first, *map(line, rows)])

@@ -256,6 +256,15 @@ def test_localizability_is_full_partial_or_none_by_the_number_of_aligned_matches
     assert found.modes[3, 3] * found.steps[3] == pytest.approx(-0.1)
 
 
+def test_partial_rotation_steps_back_by_the_angle_however_far_the_matches_are():
+    rows, _ = spread(np.eye(3), (200, 200, 200))
+    turned = np.array([0.01, -0.02, 0.03])
+    found = localizability(rows, rows[:, :3] @ turned, 10.0, 1000.0, 5000.0)
+    assert np.linalg.norm(rows[:, :3], axis=1).mean() > 2.0
+    assert found.partial[:3].all()
+    assert found.steps[:3] == pytest.approx(-found.modes[:3, :3] @ turned)
+
+
 @pytest.mark.parametrize('partial', ['equality', 'inequality'])
 def test_xicp_holds_what_is_not_localizable_and_bounds_what_partly_is(partial):
     rows, residuals = spread(np.eye(3), (200, 20, 2000))

@@ -388,12 +388,22 @@ def test_on_its_axis_the_blocks_agree():
 
 
 def test_furnished_scenes_are_firm_throughout():
-    for name in ('room', 'stairs', 'forest'):
+    for name in ('room', 'office', 'stairs', 'forest', 'door_corridor'):
         scene = make_scene(name)
         for moment in np.linspace(0, scene.trajectory.duration, 8):
             _, truth, _ = truth_of(scene, moment)
             assert not truth.mask.any(), (name, moment)
             assert truth.twists.shape == (0, 6)
+
+
+def test_doors_tell_where_one_is_along_a_corridor():
+    # Where the end walls are out of sight, what stands along the walls is all there is of x.
+    near = LidarModel(max_range=8.0)
+    _, bare, _ = truth_of(make_scene('bare_corridor'), lidar=near)
+    _, furnished, _ = truth_of(make_scene('door_corridor'), lidar=near)
+    assert_array_equal(bare.mask, [False, False, False, True, False, False])
+    assert not furnished.mask.any()
+    assert furnished.sigmas[0] < 0.5
 
 
 def test_truth_does_not_depend_on_the_resolution():

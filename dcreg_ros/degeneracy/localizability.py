@@ -76,7 +76,8 @@ def localizability(
             partial[i] = not full[i] and (mixed or strong_sums[i] >= insufficient)
             if partial[i]:
                 chosen = aligned if mixed else strong
-                alone = np.linalg.lstsq(vectors[chosen], -residuals[chosen], rcond=None)[0]
+                # By the torques in full: cut ones would turn by that much too far.
+                alone = np.linalg.lstsq(rows[chosen, block], -residuals[chosen], rcond=None)[0]
                 steps[i] = modes[i, block] @ alone
     return Localizability(modes, sums, strong_sums, full, partial, steps)
 
