@@ -59,7 +59,7 @@ class RegistrationConfig(_Section):
         0.05, low=1e-5, high=10.0, unit='m', live=True,
         doc='The same for a translation.')
     noise_factor: float = parameter(
-        5.0, low=0.0, high=1e3, live=True,
+        4.0, low=0.0, high=1e3, live=True,
         doc='How many times more than the noise of the normals explains a direction must be '
             'constrained, for detection "probabilistic".')
     prior_weight: float = parameter(

@@ -20,6 +20,9 @@ from dcreg_ros.degeneracy.observability import confidence
 
 Matrix = NDArray[np.float64]
 
+SURPRISE = 3.0
+"""Standard deviations of the prediction that a motion may differ from it unsuspected."""
+
 NEEDS_MATCHES = ('localizability', 'observability')
 """Detections that look at every match, not at their sum."""
 
@@ -35,6 +38,10 @@ class Evidence(NamedTuple):
         What the uncertainty of the normals alone adds to it.
     variance : float
         Of one weighted residual [m^2].
+    deviation : (6,) float array
+        Step from the present to the predicted pose [rad, m].
+    surprise2 : float
+        Square of that step in standard deviations of the prediction, 0 where they are not known.
     rows : (M, 6) float array
         ``[p x n, n]`` of every match, body frame; empty unless in :data:`NEEDS_MATCHES`.
     localizability : Localizability or None
@@ -44,6 +51,8 @@ class Evidence(NamedTuple):
     hessian: Matrix
     noise: Matrix
     variance: float
+    deviation: Matrix
+    surprise2: float
     rows: Matrix
     localizability: Localizability | None
 
@@ -64,10 +73,19 @@ def _schur_physical(evidence: Evidence, config: RegistrationConfig) -> Matrix:
 
 
 def _probabilistic(evidence: Evidence, config: RegistrationConfig) -> Matrix:
-    """By that, and by what the noise of the normals explains."""
-    return physical_reference(
+    """By that, and by what the noise of the normals explains.
+
+    The more a motion surprises, the better must it be constrained to be believed.
+    """
+    reference = physical_reference(
         evidence.noise, config.noise_factor, evidence.variance, config.sigma_rotation,
         config.sigma_translation)
+    felt = evidence.noise @ evidence.deviation
+    along = float(evidence.deviation @ felt)
+    if not along > 0.0:
+        return reference
+    doubt = config.noise_factor * evidence.surprise2 / SURPRISE**2
+    return reference + doubt / along * np.outer(felt, felt)
 
 
 def _full_eigenvalue(evidence: Evidence, config: RegistrationConfig) -> Matrix:

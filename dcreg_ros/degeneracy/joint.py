@@ -12,6 +12,8 @@ from numba import njit
 
 TIE = 1e-6
 """Shares closer than this are equal, so that rounding does not rename a motion."""
+VAIN = 0.9
+"""Most of the information of a weak motion that is put down to noise."""
 LEAST = 1e-12
 """Least information of a weak motion, that of a strong one being 1: nothing is divided by 0."""
 
@@ -61,11 +63,11 @@ def joint_weak_motions(hessian, reference, noise):
 def _noise_share(values, noise):
     """Share (k, k) of the information of weak motions, `values` (k,), that `noise` (k, k) explains.
 
-    Between nothing and all of it.
+    Between nothing and nearly all of it: where the guess is worth less still, noise will do.
     """
     roots = np.sqrt(np.maximum(values, LEAST))
     shares, vectors = np.linalg.eigh(noise / roots.reshape((-1, 1)) / roots)
-    clipped = (vectors * np.minimum(np.maximum(shares, 0.0), 1.0)) @ np.ascontiguousarray(
+    clipped = (vectors * np.minimum(np.maximum(shares, 0.0), VAIN)) @ np.ascontiguousarray(
         vectors.T)
     return clipped * roots.reshape((-1, 1)) / roots
 

@@ -4,10 +4,10 @@
 
 import math
 
-from numba import njit
+from dcreg_ros.inner_loop import inner_loop
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def eigen3(matrix, vectors):
     """Diagonalise `matrix` (3, 3) in place; columns of `vectors` (3, 3) become the eigenvectors.
 
@@ -28,7 +28,7 @@ def eigen3(matrix, vectors):
     _sort(matrix, vectors)
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def _rotate(matrix, vectors, p, q):
     """Zero the entry (p, q)."""
     r = 3 - p - q
@@ -47,7 +47,7 @@ def _rotate(matrix, vectors, p, q):
         vectors[i, p], vectors[i, q] = c * vp - s * vq, s * vp + c * vq
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def _sort(matrix, vectors):
     """Put the eigenvalues in ascending order."""
     for i, j in ((0, 1), (1, 2), (0, 1)):

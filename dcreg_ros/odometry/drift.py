@@ -15,9 +15,13 @@ from dcreg_ros.registration.covariance import bounded
 
 Matrix = NDArray[np.float64]
 
-VELOCITY_WALK = np.repeat([0.5, 1.0], 3)
+VELOCITY_WALK = np.array([0.5, 1.0])
 """How far a velocity strays from constant, standard deviation after one second, growing with the
-root of time [rad/s, m/s]: that of a robot on wheels."""
+root of time [rad/s, m/s]; until the first scans tell."""
+LEAST_WALK = np.array([0.15, 0.3])
+"""What it is at least, however steadily the LiDAR has moved."""
+LEARNING = 0.1
+"""Share of a new scan in what is learnt of it."""
 FIRST_VELOCITY = np.repeat([0.5, 3.0], 3)
 """Velocity with which the first scan may be met, standard deviation [rad/s, m/s]."""
 PRIOR_SHARE = 0.05
@@ -42,6 +46,23 @@ class Drift:
         self.step = np.zeros((6, 6))
         self._shared = np.zeros((6, 6))
         self._elapsed = 0.0
+        self._walk2 = VELOCITY_WALK**2
+
+    def learn(self, surprise: Matrix, elapsed: float, known: NDArray[np.bool_]) -> None:
+        """Learn from a scan how far velocities stray.
+
+        Parameters
+        ----------
+        surprise : (6,) float array
+            Step ``[w, v]`` from the pose foreseen with constant velocity to the one found.
+        elapsed : float
+            Time foreseen [s].
+        known : (2,) bool array
+            Whether the geometry held all rotations, and all translations.
+        """
+        seen = np.sum(np.reshape(surprise, (2, 3)) ** 2, axis=1) / (3.0 * elapsed**3)
+        learnt = np.maximum(self._walk2 + LEARNING * (seen - self._walk2), LEAST_WALK**2)
+        self._walk2 = np.where(known, learnt, self._walk2)
 
     def guess(self, moved: Matrix, elapsed: float) -> Matrix:
         """Covariance (6, 6) of a motion foreseen from the last one.
@@ -56,7 +77,7 @@ class Drift:
         if self._elapsed == 0.0:
             return np.diag((FIRST_VELOCITY * elapsed) ** 2)
         scale = elapsed / self._elapsed
-        walked = np.diag(VELOCITY_WALK**2 * elapsed**3)
+        walked = np.diag(np.repeat(self._walk2, 3) * elapsed**3)
         return np.asarray(scale**2 * moved @ self.step @ moved.T + walked)
 
     def given(self, motion: Matrix) -> Matrix:

@@ -31,6 +31,7 @@ class MotionModel:
         self.twist = np.zeros(6)
         self._time = 0.0
         self._period = 0.1
+        self._stamped: tuple[float, Matrix] | None = None
 
     def elapsed(self, time: float) -> float:
         """Seconds since the last pose; the last period again where time does not advance."""
@@ -39,6 +40,9 @@ class MotionModel:
 
     def predict(self, time: float, offset: float, prior: Matrix | None) -> tuple[Matrix, Matrix]:
         """Predict the pose at `time` and the twist around it.
+
+        Who passes a prior has composed it with the pose at the last stamp, so that between these
+        two alone his velocity is to be had: poses found in between are by another odometry.
 
         Parameters
         ----------
@@ -60,15 +64,22 @@ class MotionModel:
             return (np.eye(4) if prior is None else prior), self.twist
         step = self.elapsed(time)
         if prior is not None:
-            twist = log_se3(inverse(self.pose) @ prior) / max(step - offset, MIN_STEP)
+            since, pose = self._stamped or (self._time, self.pose)
+            passed = time - offset - since
+            twist = log_se3(inverse(pose) @ prior) / max(passed if passed > 0.0 else step, MIN_STEP)
             return prior @ exp_se3(twist * offset), twist
         return self.pose @ exp_se3(self.twist * min(step, MAX_EXTRAPOLATION)), self.twist
 
     def correct(self, time: float, pose: Matrix) -> None:
-        """Take the pose found at `time`."""
+        """Take the pose found at `time`; what was told of the last stamp is past."""
         if self.pose is not None:
             step = self.elapsed(time)
             self.twist = log_se3(inverse(self.pose) @ pose) / step
             self._period = min(step, MAX_EXTRAPOLATION)
         self.pose = pose
         self._time = time
+        self._stamped = None
+
+    def tell(self, stamp: float, pose: Matrix) -> None:
+        """Remember the pose that was published for `stamp`."""
+        self._stamped = stamp, pose

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import OdometryConfig
 from dcreg_ros.degeneracy.report import DegeneracyReport
-from dcreg_ros.geometry.se3 import adjoint, check_transform, exp_se3, inverse, log_se3
+from dcreg_ros.geometry.se3 import adjoint, check_transform, exp_se3, inverse, local, log_se3
 from dcreg_ros.odometry.drift import Drift
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.odometry.motion import MotionModel
@@ -166,6 +166,7 @@ class LidarOdometry:
         """Update motion and covariance with the pose in the middle of the sweep."""
         config = self.config.registration
         elapsed = self._motion.elapsed(stamp + middle)
+        foreseen = self._motion.predict(stamp + middle, middle, None)[0]
         twist_covariance = np.eye(6) * config.max_sigma**2
         if match is not None and self._motion.pose is not None:
             # The error so far, seen from the new pose, plus that of this motion.
@@ -174,12 +175,16 @@ class LidarOdometry:
                 expected if trouble else match.covariance,
                 np.eye(6) if trouble else match.guess_share,
                 elapsed, config.min_sigma, config.max_sigma)
+            if not trouble and self._motion.twist.any():
+                known = ~match.degeneracy.mask.reshape(2, 3).any(axis=1)
+                self._drift.learn(local(foreseen, pose), elapsed, known)
             twist_covariance = to_ros_order(self._drift.step, np.eye(3)) / elapsed**2
         self._report = None if match is None or trouble else match.degeneracy
         if match is not None or len(self._map):
             self._motion.correct(stamp + middle, pose)
         twist = self._motion.twist
         at_stamp = pose @ exp_se3(-middle * twist)
+        self._motion.tell(stamp, at_stamp)
         reason = 'no points within range yet' if not len(self._map) else ''
         return Frame(
             stamp=stamp,

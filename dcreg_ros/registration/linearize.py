@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Normal equations of weighted point-to-plane matches, summed in an order that never changes."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from dcreg_ros.inner_loop import inner_loop
 
 CHUNKS = 32
 """Parts a source is cut into: fixed, so that sums do not depend on how many threads run."""
@@ -49,7 +50,7 @@ class NormalEquations(NamedTuple):
     noise: NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def add_match(sums, point, rotation, normal, residual, error, slope):
     """Add one match to `sums` (SUMS,).
 
@@ -57,73 +58,52 @@ def add_match(sums, point, rotation, normal, residual, error, slope):
     weighted `error` [m] and its derivative `slope` with respect to the distance.
     ``J = [p x (R^T n), R^T n]`` (DCReg, arXiv 2509.06285, section III).
     """
-    j0, j1, j2, j3, j4, j5 = jacobian(point, rotation, normal[0], normal[1], normal[2], slope)
-    _add_square(sums, 0, j0, j1, j2, j3, j4, j5)
-    sums[21] -= error * j0
-    sums[22] -= error * j1
-    sums[23] -= error * j2
-    sums[24] -= error * j3
-    sums[25] -= error * j4
-    sums[26] -= error * j5
+    j = jacobian(point, rotation, normal[0], normal[1], normal[2])
+    add_square(sums, 0, slope * slope, j)
+    pull = error * slope
+    for k in range(6):
+        sums[21 + k] -= pull * j[k]
     sums[27] += 1.0
     sums[28] += residual * residual
     sums[29] += error * error
     sums[30] += slope * slope
 
 
-@njit(cache=True, nogil=True)
-def add_noise(sums, point, rotation, plane, slope):
+@inner_loop
+def add_noise(sums, point, rotation, plane, weight):
     """Add to `sums` (SUMS,) what the uncertainty of one normal adds to the Hessian.
 
-    `plane` holds the normal, a point, the direction in the plane in which it was sampled least, and the variances of its tilt towards that and towards the other direction [rad^2].
+    `plane` holds the normal, a point, the direction in the plane in which it was sampled least,
+    and the variances of its tilt towards that and towards the other direction [rad^2]; `weight`
+    is that of the match.
     """
     ax, ay, az = plane[6], plane[7], plane[8]
+    add_square(sums, 31, weight * plane[9], jacobian(point, rotation, ax, ay, az))
     bx = plane[1] * az - plane[2] * ay
     by = plane[2] * ax - plane[0] * az
     bz = plane[0] * ay - plane[1] * ax
-    j0, j1, j2, j3, j4, j5 = jacobian(
-        point, rotation, ax, ay, az, slope * math.sqrt(plane[9]))
-    _add_square(sums, 31, j0, j1, j2, j3, j4, j5)
-    j0, j1, j2, j3, j4, j5 = jacobian(
-        point, rotation, bx, by, bz, slope * math.sqrt(plane[10]))
-    _add_square(sums, 31, j0, j1, j2, j3, j4, j5)
+    add_square(sums, 31, weight * plane[10], jacobian(point, rotation, bx, by, bz))
 
 
-@njit(cache=True, nogil=True, inline='always')
-def jacobian(point, rotation, nx, ny, nz, factor):
-    """``factor * [p x (R^T n), R^T n]``, six numbers."""
+@inner_loop
+def jacobian(point, rotation, nx, ny, nz):
+    """``[p x (R^T n), R^T n]``, six numbers."""
     n0 = rotation[0, 0] * nx + rotation[1, 0] * ny + rotation[2, 0] * nz
     n1 = rotation[0, 1] * nx + rotation[1, 1] * ny + rotation[2, 1] * nz
     n2 = rotation[0, 2] * nx + rotation[1, 2] * ny + rotation[2, 2] * nz
     return (
-        factor * (point[1] * n2 - point[2] * n1), factor * (point[2] * n0 - point[0] * n2),
-        factor * (point[0] * n1 - point[1] * n0), factor * n0, factor * n1, factor * n2)
+        point[1] * n2 - point[2] * n1, point[2] * n0 - point[0] * n2,
+        point[0] * n1 - point[1] * n0, n0, n1, n2)
 
 
-@njit(cache=True, nogil=True, inline='always')
-def _add_square(sums, k, j0, j1, j2, j3, j4, j5):
-    """Add the upper triangle of ``J^T J`` to the 21 numbers of `sums` from `k` on."""
-    sums[k] += j0 * j0
-    sums[k + 1] += j0 * j1
-    sums[k + 2] += j0 * j2
-    sums[k + 3] += j0 * j3
-    sums[k + 4] += j0 * j4
-    sums[k + 5] += j0 * j5
-    sums[k + 6] += j1 * j1
-    sums[k + 7] += j1 * j2
-    sums[k + 8] += j1 * j3
-    sums[k + 9] += j1 * j4
-    sums[k + 10] += j1 * j5
-    sums[k + 11] += j2 * j2
-    sums[k + 12] += j2 * j3
-    sums[k + 13] += j2 * j4
-    sums[k + 14] += j2 * j5
-    sums[k + 15] += j3 * j3
-    sums[k + 16] += j3 * j4
-    sums[k + 17] += j3 * j5
-    sums[k + 18] += j4 * j4
-    sums[k + 19] += j4 * j5
-    sums[k + 20] += j5 * j5
+@inner_loop
+def add_square(sums, k, weight, j):
+    """Add the upper triangle of ``weight J^T J`` to the 21 numbers of `sums` from `k` on."""
+    for a in range(6):
+        part = weight * j[a]
+        for b in range(a, 6):
+            sums[k] += part * j[b]
+            k += 1
 
 
 @njit(cache=True, nogil=True)

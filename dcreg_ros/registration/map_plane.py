@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Association "map plane", what a robot runs: the plane of the map cell at or nearest to a query.
 
-Which plane that is depends on the cell a query is in and on nothing else, so it is looked up only
-when a query has moved to another cell.
+Which plane that is depends on the cell a query is in and on nothing else. It is looked up again
+only when the query has moved by a part of a cell: else some queries would change planes with every
+step, however small, and the iteration would not come to rest.
 """
 
 import math
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.geometry.se3 import local
+from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.registration.linearize import (
     CHUNKS,
     NormalEquations,
@@ -23,7 +25,7 @@ from dcreg_ros.registration.linearize import (
     unpack,
 )
 from dcreg_ros.registration.threads import sum_parts
-from dcreg_ros.voxels.hashing import CELL_LIMIT, EMPTY, find, pack
+from dcreg_ros.voxels.hashing import CELL_LIMIT, find, pack
 from dcreg_ros.voxels.map import PLANE, VoxelMap
 from dcreg_ros.voxels.nearest import nearest_occupied, offsets_within
 from dcreg_ros.voxels.planes import fit_cell, is_fresh, make_scratch
@@ -40,6 +42,8 @@ FADING = 0.5
 """How much of that doubt is left after an iteration."""
 NOISE2 = 0.02**2
 """Variance of a residual [m^2] against which that from the tilt of a plane counts."""
+NUDGE = 0.1
+"""Edges of a cell that a query moves before its plane is looked up again."""
 CUT = 3.0
 """Scales beyond which a residual is left out altogether."""
 
@@ -80,7 +84,7 @@ class MapPlaneMatcher:
         self._last: NDArray[np.float64] | None = None
         self._scale2 = np.zeros(len(source))
         self._offsets = offsets_within(int(config.search_radius / voxels.cell_size))
-        self._cell = np.full(len(source), EMPTY)
+        self._place = np.full((len(source), 3), np.inf)
         self._plane = np.zeros((len(source), PLANE))
         self._usable = np.zeros(len(source), np.bool_)
         self._fits = np.zeros((len(source), PLANE), np.float32)
@@ -102,7 +106,7 @@ class MapPlaneMatcher:
             _linearize, self._threads, transform, self._source, target.rows, target.masks,
             target.cells, target.cell_size, self._offsets, self._tolerance,
             max(MIN_SCALE, 3.0 * self._noise) ** 2, root_of(self._doubt), self._scale2,
-            self._cell, self._plane, self._usable, self._fits, self._fitted)
+            self._place, self._plane, self._usable, self._fits, self._fitted)
         # Until here the map was only read: what its threads see does not depend on their order.
         _keep_fits(target.cells, self._fits, self._fitted)
         equations = NormalEquations(*unpack(parts))
@@ -120,9 +124,9 @@ def root_of(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 @njit(cache=True, nogil=True)
 def _linearize(
     transform, source, rows, masks, cells, cell_size, offsets, tolerance, least2, doubt, scale2,
-    cell, plane, usable, fits, fitted, parts, first, stride,
+    place, plane, usable, fits, fitted, parts, first, stride,
 ):
-    """Fill rows of `parts` (CHUNKS, SUMS); `cell` to `usable` are kept between iterations.
+    """Fill rows of `parts` (CHUNKS, SUMS); `place` to `usable` are kept between iterations.
 
     Planes fitted on the way are left in `fits` (N, PLANE), their rows of the map in `fitted` (N,).
     """
@@ -133,31 +137,30 @@ def _linearize(
         start, end = n * part // CHUNKS, n * (part + 1) // CHUNKS
         for i in range(start, end):
             _associate(
-                transform, source[i], rows, masks, cells, cell_size, offsets, tolerance, cell,
+                transform, source[i], rows, masks, cells, cell_size, offsets, tolerance, place,
                 plane, usable, fits, fitted, i, around, scratch)
         _sum(
             transform, source, least2, doubt, scale2, plane, usable, start, end, parts[part])
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def _associate(
-    t, p, rows, masks, cells, cell_size, offsets, tolerance, cell, plane, usable, fits, fitted, n,
+    t, p, rows, masks, cells, cell_size, offsets, tolerance, place, plane, usable, fits, fitted, n,
     around, scratch,
 ):
-    """Look up the plane of source row `n`, whose point is `p`, unless its cell is the same."""
+    """Look up the plane of source row `n`, whose point is `p`, unless it has hardly moved."""
     scale = 1.0 / cell_size
     x = (t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]) * scale
     y = (t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]) * scale
     z = (t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]) * scale
+    dx, dy, dz = x - place[n, 0], y - place[n, 1], z - place[n, 2]
+    if dx * dx + dy * dy + dz * dz < NUDGE * NUDGE:
+        return
+    place[n, 0], place[n, 1], place[n, 2], usable[n] = x, y, z, False
     if not (abs(x) < CELL_LIMIT and abs(y) < CELL_LIMIT and abs(z) < CELL_LIMIT):
-        cell[n], usable[n] = EMPTY, False
         return
     i, j, k = int(math.floor(x)), int(math.floor(y)), int(math.floor(z))
-    key = pack(i, j, k)
-    if key == cell[n]:
-        return
-    cell[n], usable[n] = key, False
-    row = find(rows, key)
+    row = find(rows, pack(i, j, k))
     if row < 0:
         step = nearest_occupied(masks, offsets, i, j, k, around)
         if step < 0:
@@ -179,21 +182,22 @@ def _associate(
         usable[n] = True
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def _keep_fits(cells, fits, fitted):
     """Write planes fitted by queries into the map; of the same cell they are all the same."""
     for n in range(fitted.shape[0]):
         if fitted[n] >= 0:
-            cells.plane[fitted[n]] = fits[n]
-            cells.fitted[fitted[n]] = cells.moments[fitted[n], 0]
+            row = fitted[n]
+            for m in range(PLANE):
+                cells.plane[row, m] = fits[n, m]
+            cells.fitted[row] = cells.moments[row, 0]
             fitted[n] = -1
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def _sum(transform, source, least2, doubt, scale2, plane, usable, start, end, sums):
     """Add the matches of source rows `start` to `end` to `sums` (SUMS,)."""
-    rotation = transform[:3, :3].copy()
-    t = transform
+    t = rotation = transform
     for i in range(start, end):
         if not usable[i]:
             continue
@@ -211,13 +215,13 @@ def _sum(transform, source, least2, doubt, scale2, plane, usable, start, end, su
             trust = NOISE2 / (NOISE2 + q[9] * minor * minor + q[10] * major2)
             slope = math.sqrt(trust) * s2 / (s2 + r * r)
             add_match(sums, p, rotation, q, r, slope * r, slope)
-            add_noise(sums, p, rotation, q, slope)
+            add_noise(sums, p, rotation, q, slope * slope)
 
 
-@njit(cache=True, nogil=True, inline='always')
+@inner_loop
 def _variance_along(point, rotation, normal, root):
     """Variance of the distance of `point` along `normal` for a pose with covariance ``L L^T``."""
-    j0, j1, j2, j3, j4, j5 = jacobian(point, rotation, normal[0], normal[1], normal[2], 1.0)
+    j0, j1, j2, j3, j4, j5 = jacobian(point, rotation, normal[0], normal[1], normal[2])
     total = 0.0
     for k in range(6):
         part = (root[0, k] * j0 + root[1, k] * j1 + root[2, k] * j2 + root[3, k] * j3

@@ -31,6 +31,9 @@ from dcreg_ros.voxels.map import VoxelMap
 MIN_MATCHES = 10
 """Fewer matches than this cannot tell six unknowns from noise (the paper's implementation)."""
 
+STEADY = 1.5
+"""How many times more precise a motion that was weak in the last iteration must be to be known."""
+
 _NO_ROWS = np.empty((0, 6))
 
 
@@ -122,9 +125,12 @@ def iterate(
             reason = (f'{equations.num_matches} matches among {num_points} points, '
                       f'{MIN_MATCHES} are needed')
             return _failure(reason, transform, history, config)
-        report = _analyze(matcher, transform, equations, config, previous)
+        deviation = local(transform, guess)
+        last = history[-1].degeneracy if history else None
+        report = _analyze(
+            matcher, transform, equations, config, previous, last, deviation, guess_covariance)
         system = System(
-            equations.hessian, equations.rhs, report, local(transform, guess),
+            equations.hessian, equations.rhs, report, deviation,
             _belief(report, equations, guess_covariance), settings)
         delta = step_of(system, config.mitigation).delta
         rmse = float(np.sqrt(equations.residual2 / equations.num_matches))
@@ -155,20 +161,31 @@ def _belief(
 
 def _analyze(
     matcher: Matcher, transform: NDArray[np.float64], equations: NormalEquations,
-    config: RegistrationConfig, previous: DegeneracyReport | None,
+    config: RegistrationConfig, previous: DegeneracyReport | None, last: DegeneracyReport | None,
+    deviation: NDArray[np.float64], guess_covariance: NDArray[np.float64] | None,
 ) -> DegeneracyReport:
-    """Judge the directions by the detection in use."""
+    """Judge the directions by the detection in use.
+
+    `previous` is of the scan before, `last` of the iteration before.
+    """
     rows, found = _NO_ROWS, None
     if config.detection in NEEDS_MATCHES or config.mitigation == 'xicp':
         rows, residuals = jacobians(matcher, transform)
         found = localizability(
             rows, residuals, config.xicp_insufficient, config.xicp_enough, config.xicp_high)
     variance = residual_variance(equations)
-    evidence = Evidence(equations.hessian, equations.noise, variance, rows, found)
+    surprise2 = 0.0
+    if guess_covariance is not None:
+        surprise2 = float(deviation @ np.linalg.pinv(guess_covariance) @ deviation)
+    evidence = Evidence(
+        equations.hessian, equations.noise, variance, deviation, surprise2, rows, found)
     reference = reference_of(evidence, config)
     if reference is not None and previous is not None:
         # Added time and again, this settles where the square of the hysteresis is demanded.
         reference = reference + (1.0 - config.hysteresis**-2) * previous.anchor
+    if reference is not None and last is not None:
+        # Held and let go in turn, a motion on the border would never come to rest.
+        reference = reference + (1.0 - STEADY**-2) * last.anchor
     return report_of(
         equations.hessian, config.condition_threshold, config.kappa_target, reference, found,
         config.noise_factor * equations.noise if config.detection == 'probabilistic' else None)

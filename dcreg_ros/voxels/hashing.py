@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from dcreg_ros.inner_loop import inner_loop
+
 EMPTY = np.int64(-1)
 CELL_BITS = 21
 CELL_LIMIT = 1 << (CELL_BITS - 1)
@@ -29,7 +31,7 @@ def pack(i, j, k):
     )
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def unpack(key):
     """Cell (i, j, k) of a key."""
     return (
@@ -48,7 +50,7 @@ def home_slot(key, mask):
     return np.int64((h ^ (h >> np.uint64(31))) & np.uint64(mask))
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def find_slot(table, key):
     """Slot that holds a key, or -1."""
     mask = table.shape[0] - 1
@@ -60,7 +62,7 @@ def find_slot(table, key):
     return slot
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def find(table, key):
     """Row of a key, or -1."""
     slot = find_slot(table, key)

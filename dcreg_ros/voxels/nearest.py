@@ -3,9 +3,9 @@
 """The occupied cell nearest to an empty one, by the masks of the voxels around it."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import find_slot, pack
 
 
@@ -18,7 +18,7 @@ def offsets_within(reach: int) -> NDArray[np.int64]:
     return np.ascontiguousarray(steps[order][squares[order] <= reach**2])
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def load_masks(masks, i, j, k, around):
     """Fill `around` (W, W, W) with the masks of the voxels around that of cell (i, j, k)."""
     width = around.shape[0]
@@ -35,7 +35,7 @@ def load_masks(masks, i, j, k, around):
     return some != 0
 
 
-@njit(cache=True, nogil=True, inline='always')
+@inner_loop
 def is_occupied(around, i, j, k, di, dj, dk):
     """Whether the cell that lies (di, dj, dk) from (i, j, k), the middle of `around`, has points.
 
@@ -47,7 +47,7 @@ def is_occupied(around, i, j, k, di, dj, dk):
     return (mask >> (((a & 3) << 4) | ((b & 3) << 2) | (c & 3))) & 1 != 0
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def nearest_occupied(masks, offsets, i, j, k, around):
     """Row of `offsets` (K, 3) that leads to the first occupied cell from (i, j, k), or -1.
 

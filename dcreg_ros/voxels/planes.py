@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from dcreg_ros.geometry.eigen3 import eigen3
+from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import find, pack, unpack
 from dcreg_ros.voxels.map import MOMENTS
 from dcreg_ros.voxels.nearest import is_occupied, load_masks
@@ -27,28 +28,28 @@ MIN_INSIDE = 3.0
 """Points from which a cell tells how they spread inside it."""
 BENT = 0.3
 """Share of the spread that all cells have in common that single cells should have as well."""
-BENDING = 3.75
-"""Variance of the tilt within a cell of a surface that is bent, over the variance of its bulge in
-units of the square of its width: of a parabola over (reach + 0.5) cells to either side."""
+BENDING = 12.0
+"""Variance of the tilt within a cell of a bent surface over the variance of its bulge, in units of
+the square of its width: 3.75 for a parabola seen evenly over (reach + 0.5) cells to either side,
+but the rings of a LiDAR see it unevenly."""
 SENSOR_SIGMA, SENSOR_WEIGHT = 0.02, 4.0
 """Noise [m] that is expected of a sensor, and how many points this expectation is worth."""
 ONE_CELL = 0.4
 """Share of the spread that one cell may have."""
-GOOD_TILT = 0.03**2
-"""Variance of the tilt [rad^2] below which no wider neighbourhood is asked."""
 WORST_TILT = 0.3**2
 """Variance of the tilt [rad^2] above which a plane says nothing."""
 REFIT = 1.5
 """A plane is fitted anew once its cell has been seen this many times as often as before."""
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def is_fresh(cells, row):
     """Whether the plane of a cell still stands for the points it has seen."""
-    return 0.0 <= cells.fitted[row] and cells.moments[row, 0] <= REFIT * cells.fitted[row]
+    fitted = cells.fitted[row]
+    return fitted >= 0.0 and cells.moments[row, 0] <= REFIT * fitted + 2.0
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
     """Fill `plane` (PLANE,) with the best plane of a cell, which the map alone decides.
 
@@ -60,7 +61,8 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
     best = WORST_TILT
     plane[10] = np.float32(-1.0)
     inner, found = -1, 0
-    sums[:] = 0.0
+    for m in range(MOMENTS):
+        sums[m] = 0.0
     for reach in REACHES:
         found = _gather(
             rows, cells, cell_size, i, j, k, inner, reach, around, members, found, sums)
@@ -75,7 +77,7 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
         bend = 0.0
         if reach > 0:
             one_line, bulge = _layout(
-                cells, cell_size, i, j, k, members[:found], sums, vectors)
+                cells, cell_size, i, j, k, members, found, sums, vectors)
             if one_line:
                 continue
             excess = bulge - found * max(matrix[0, 0], 0.0) / sums[0]
@@ -88,11 +90,11 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
         if minor < best:
             best = minor
             _write(plane, sums, vectors, minor, major)
-            if best < GOOD_TILT:
+            if reach > 0:
                 break
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def _gather(rows, cells, cell_size, i, j, k, inner, reach, around, members, found, sums):
     """Add the moments of the cells beyond `inner` up to `reach` cells away to `sums`.
 
@@ -125,7 +127,7 @@ def _gather(rows, cells, cell_size, i, j, k, inner, reach, around, members, foun
     return found
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def _principal(sums, matrix, vectors):
     """Eigenvalues of the covariance in the diagonal of `matrix`: -1 no surface, 0 a line, 1 both.
 
@@ -145,8 +147,8 @@ def _principal(sums, matrix, vectors):
     return 1 if matrix[0, 0] < FLAT * matrix[1, 1] else -1
 
 
-@njit(cache=True, nogil=True)
-def _layout(cells, cell_size, i, j, k, members, sums, vectors):
+@inner_loop
+def _layout(cells, cell_size, i, j, k, members, found, sums, vectors):
     """Whether points that spread in two directions may be a line; how the cells bulge [m^2].
 
     The second is the variance of their middles about the plane. A ring of the LiDAR that crosses from a wall to the floor lies in a plane that is no surface;
@@ -160,7 +162,8 @@ def _layout(cells, cell_size, i, j, k, members, sums, vectors):
     ux, uy, uz = vectors[0, 1], vectors[1, 1], vectors[2, 1]
     middle = (sums[1] * ux + sums[2] * uy + sums[3] * uz) * share
     a = b = c = narrow = aside = aside_known = most = bulge = 0.0
-    for member in members:
+    for n in range(found):
+        member = members[n]
         m = cells.moments[member]
         ci, cj, ck = unpack(cells.key[member])
         own = 1.0 / m[0]
@@ -186,13 +189,13 @@ def _layout(cells, cell_size, i, j, k, members, sums, vectors):
     return narrow < BENT * _least(a, b, c), bulge * share
 
 
-@njit(cache=True, nogil=True, inline='always')
+@inner_loop
 def _least(a, b, c):
     """Least eigenvalue of the matrix with rows (a, b) and (b, c)."""
     return 0.5 * (a + c - math.sqrt((a - c) * (a - c) + 4.0 * b * b))
 
 
-@njit(cache=True, nogil=True, inline='always')
+@inner_loop
 def _covariance(m, vectors, p, q):
     """Covariance of the points with `moments` (MOMENTS,) along columns `p` and `q`."""
     share = 1.0 / m[0]
@@ -215,7 +218,7 @@ def make_scratch():
         np.empty((3, 3)), np.empty((3, 3)))
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def _write(plane, sums, vectors, minor, major):
     """Fill `plane` (PLANE,)."""
     share = 1.0 / sums[0]
