@@ -92,8 +92,7 @@ def _verdicts(matcher: MapPlaneMatcher, transform: Any, config: Any) -> dict[str
     found = localizability(
         rows, residuals, config.xicp_insufficient, config.xicp_enough, config.xicp_high)
     evidence = Evidence(
-        equations.hessian, equations.noise, residual_variance(equations), np.zeros(6), 0.0, rows,
-        found)
+        equations.hessian, equations.noise, residual_variance(equations), rows, found)
     out = {}
     for name in DETECTIONS:
         chosen = replace(config, detection=name)

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 import dcreg_ros
 from dcreg_ros.geometry.se3 import inverse, retract
 from dcreg_ros.registration.kdtree import MAX_DEPTH, build_kdtree, nearest
-from dcreg_ros.registration.linearize import SUMS, add_match, unpack
+from dcreg_ros.registration.linearize import SUMS, add_noise, unpack
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.plane import fit_plane
 from dcreg_ros.registration.query_plane import QueryPlaneMatcher
@@ -34,7 +34,7 @@ def room(seed=0, count=6000):
 @pytest.mark.parametrize('mitigation', ['none', 'dcreg'])
 def test_finds_a_known_pose(association, mitigation):
     truth = pose(x=0.1, y=-0.15, z=0.05, roll=2.0, pitch=-1.0, yaw=4.0)
-    target = room(0)
+    target = room(0, 20000)  # some points in every cell of a map
     source = apply(inverse(truth), room(1)) + np.random.default_rng(2).normal(
         scale=0.005, size=(6000, 3))
     config = dcreg_ros.RegistrationConfig(association=association, mitigation=mitigation)
@@ -241,10 +241,11 @@ def test_noise_matrix_is_that_of_normals_tilted_at_random():
     parts = np.zeros((1, SUMS))
     expected = np.zeros((6, 6))
     for point in points:
-        add_match(parts[0], point, np.eye(3), normal, 0.0, 0.0, 0.7, tilt**2)
-        for axis in (first, second):
+        plane = np.r_[normal, 0.0, 0.0, 0.0, first, tilt**2, 4.0 * tilt**2]
+        add_noise(parts[0], point, np.eye(3), plane, 0.7**2)
+        for axis, deviation in ((first, tilt), (second, 2.0 * tilt)):
             jacobian = np.r_[np.cross(point, axis), axis]
-            expected += (0.7 * tilt) ** 2 * np.outer(jacobian, jacobian)
+            expected += (0.7 * deviation) ** 2 * np.outer(jacobian, jacobian)
     assert unpack(parts)[-1] == pytest.approx(expected, abs=1e-12)
 
 

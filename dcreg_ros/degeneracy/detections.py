@@ -23,6 +23,9 @@ Matrix = NDArray[np.float64]
 SURPRISE = 3.0
 """Standard deviations of the prediction that a motion may differ from it unsuspected."""
 
+PHYSICAL = ('schur_physical', 'probabilistic')
+"""Detections in metres and radians, which are not of a paper that says how to apply them."""
+
 NEEDS_MATCHES = ('localizability', 'observability')
 """Detections that look at every match, not at their sum."""
 
@@ -38,23 +41,23 @@ class Evidence(NamedTuple):
         What the uncertainty of the normals alone adds to it.
     variance : float
         Of one weighted residual [m^2].
-    deviation : (6,) float array
-        Step from the present to the predicted pose [rad, m].
-    surprise2 : float
-        Square of that step in standard deviations of the prediction, 0 where they are not known.
     rows : (M, 6) float array
         ``[p x n, n]`` of every match, body frame; empty unless in :data:`NEEDS_MATCHES`.
     localizability : Localizability or None
         Where it is needed.
+    deviation : (6,) float array
+        Step from the present to the predicted pose [rad, m].
+    surprise2 : float
+        Square of that step in standard deviations of the prediction, 0 where they are not known.
     """
 
     hessian: Matrix
     noise: Matrix
     variance: float
-    deviation: Matrix
-    surprise2: float
     rows: Matrix
     localizability: Localizability | None
+    deviation: Matrix = np.zeros(6)
+    surprise2: float = 0.0
 
 
 def reference_of(evidence: Evidence, config: RegistrationConfig) -> Matrix | None:

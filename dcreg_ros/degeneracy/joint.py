@@ -12,7 +12,7 @@ from numba import njit
 
 TIE = 1e-6
 """Shares closer than this are equal, so that rounding does not rename a motion."""
-VAIN = 0.9
+VAIN = 0.98
 """Most of the information of a weak motion that is put down to noise."""
 LEAST = 1e-12
 """Least information of a weak motion, that of a strong one being 1: nothing is divided by 0."""

@@ -44,18 +44,19 @@ class System(NamedTuple):
         Of the Hessian.
     deviation : (6,) float array
         Step from the present to the predicted pose.
-    belief : (6, 6) float array
-        Information of the prediction, on the scale of the Hessian.
     settings : SolverSettings
         Of the mitigation.
+    belief : (6, 6) float array or None
+        Information of the prediction on the scale of the Hessian. None: that which makes weak
+        motions just strong.
     """
 
     hessian: Array
     rhs: Array
     report: DegeneracyReport
     deviation: Array
-    belief: Array
     settings: SolverSettings
+    belief: Array | None = None
 
 
 Solution = tuple[Array, int]
@@ -135,7 +136,8 @@ def prior(system: System) -> Solution:
     # What noise alone explains would hold the robot to where it was.
     told = np.eye(6) - system.report.noise_share
     hessian, rhs = told @ system.hessian, told @ system.rhs
-    weight = system.settings.prior_weight * weak_part(system.report, system.belief)
+    belief = system.report.anchor if system.belief is None else system.belief
+    weight = system.settings.prior_weight * weak_part(system.report, belief)
     return gauss_newton(hessian + weight, rhs + weight @ system.deviation), 0
 
 
@@ -219,7 +221,8 @@ def _within(hessian: Array, rhs: Array, low: Array, high: Array) -> Array:
     values, vectors = np.linalg.eigh(hessian)
     root = np.sqrt(np.maximum(values, np.finfo(float).tiny))
     rows, wanted = root[:, None] * vectors.T, vectors.T @ rhs / root
-    return np.asarray(lsq_linear(rows, wanted, (low, high), method='bvls').x)
+    found = lsq_linear(rows, wanted, (low, high), method='bvls', max_iter=100)
+    return np.asarray(found.x)
 
 
 @njit(cache=True, nogil=True)

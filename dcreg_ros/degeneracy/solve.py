@@ -113,7 +113,7 @@ def solve_step(
         check_number(prior_weight, 'prior_weight', 0.0),
         check_number(tikhonov_weight, 'tikhonov_weight', 0.0))
     return step_of(
-        System(matrix, vector, report, towards, report.anchor, settings), mitigation)
+        System(matrix, vector, report, towards, settings), mitigation)
 
 
 def step_of(system: System, mitigation: str) -> Step:

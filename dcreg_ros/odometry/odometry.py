@@ -130,7 +130,8 @@ class LidarOdometry:
             'map': mapped - registered,
             'total': mapped - began,
         }
-        return self._finish(stamp, middle, pose, match, trouble, expected, scan, timings)
+        told = None if guess is None else twist
+        return self._finish(stamp, middle, pose, told, match, trouble, expected, scan, timings)
 
     def _preprocess(
         self, points: Array, times: Array | None, middle: float, twist: Array
@@ -160,10 +161,13 @@ class LidarOdometry:
             guess_covariance=expected, previous=self._report)
 
     def _finish(
-        self, stamp: float, middle: float, pose: Array, match: RegistrationResult | None,
-        trouble: str, expected: Array, scan: _Scan, timings: dict[str, float],
+        self, stamp: float, middle: float, pose: Array, told: Array | None,
+        match: RegistrationResult | None, trouble: str, expected: Array, scan: _Scan, timings: dict[str, float],
     ) -> Frame:
-        """Update motion and covariance with the pose in the middle of the sweep."""
+        """Update motion and covariance with the pose in the middle of the sweep.
+
+        `told` (6,) is the velocity of a prior.
+        """
         config = self.config.registration
         elapsed = self._motion.elapsed(stamp + middle)
         foreseen = self._motion.predict(stamp + middle, middle, None)[0]
@@ -183,7 +187,7 @@ class LidarOdometry:
         if match is not None or len(self._map):
             self._motion.correct(stamp + middle, pose)
         twist = self._motion.twist
-        at_stamp = pose @ exp_se3(-middle * twist)
+        at_stamp = pose @ exp_se3(-middle * (twist if told is None else told))
         self._motion.tell(stamp, at_stamp)
         reason = 'no points within range yet' if not len(self._map) else ''
         return Frame(

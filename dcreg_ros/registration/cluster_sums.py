@@ -62,9 +62,9 @@ def sums_of(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Matrix) -> 
     kept = np.flatnonzero(matcher._usable & counted(matcher, moved, residuals))
     residuals = residuals[kept]
     if isinstance(matcher, MapPlaneMatcher):
-        scale2 = matcher._scale2[kept]
-        slopes = weights = scale2 / (scale2 + residuals**2)
-        curvatures = slopes**2 * (4.0 * slopes - 3.0)
+        weights = slopes = matcher._slope[kept]
+        inlying = matcher._scale2[kept] / (matcher._scale2[kept] + residuals**2)
+        curvatures = slopes**2 * (4.0 * inlying - 3.0)
     else:
         weights = 1.0 - WEIGHT_SLOPE * np.abs(residuals)
         slopes = 2.0 * weights - 1.0

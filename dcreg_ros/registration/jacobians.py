@@ -8,7 +8,7 @@ Plain numpy, and off the way of all others: ``linearize`` never keeps single mat
 import numpy as np
 from numpy.typing import NDArray
 
-from dcreg_ros.registration.map_plane import CUT, MapPlaneMatcher
+from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.query_plane import (
     MIN_WEIGHT,
     NEIGHBORS,
@@ -51,7 +51,7 @@ def counted(
 ) -> NDArray[np.bool_]:
     """Which matches (N,) are near enough and not outliers."""
     if isinstance(matcher, MapPlaneMatcher):
-        return np.asarray(residuals**2 < CUT**2 * matcher._scale2)
+        return np.asarray(matcher._slope > 0.0)
     neighbors = matcher._tree.points[matcher._neighbors[:, :NEIGHBORS]]
     near = np.linalg.norm(neighbors - moved[:, None], axis=2).max(axis=1) < matcher._radius
     return np.asarray(near & (1.0 - WEIGHT_SLOPE * np.abs(residuals) > MIN_WEIGHT))

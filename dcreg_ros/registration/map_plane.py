@@ -83,6 +83,7 @@ class MapPlaneMatcher:
         self._doubt = DOUBT**2 * guess_covariance
         self._last: NDArray[np.float64] | None = None
         self._scale2 = np.zeros(len(source))
+        self._slope = np.zeros(len(source))
         self._offsets = offsets_within(int(config.search_radius / voxels.cell_size))
         self._place = np.full((len(source), 3), np.inf)
         self._plane = np.zeros((len(source), PLANE))
@@ -106,7 +107,7 @@ class MapPlaneMatcher:
             _linearize, self._threads, transform, self._source, target.rows, target.masks,
             target.cells, target.cell_size, self._offsets, self._tolerance,
             max(MIN_SCALE, 3.0 * self._noise) ** 2, root_of(self._doubt), self._scale2,
-            self._place, self._plane, self._usable, self._fits, self._fitted)
+            self._slope, self._place, self._plane, self._usable, self._fits, self._fitted)
         # Until here the map was only read: what its threads see does not depend on their order.
         _keep_fits(target.cells, self._fits, self._fitted)
         equations = NormalEquations(*unpack(parts))
@@ -124,7 +125,7 @@ def root_of(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 @njit(cache=True, nogil=True)
 def _linearize(
     transform, source, rows, masks, cells, cell_size, offsets, tolerance, least2, doubt, scale2,
-    place, plane, usable, fits, fitted, parts, first, stride,
+    slope, place, plane, usable, fits, fitted, parts, first, stride,
 ):
     """Fill rows of `parts` (CHUNKS, SUMS); `place` to `usable` are kept between iterations.
 
@@ -140,7 +141,8 @@ def _linearize(
                 transform, source[i], rows, masks, cells, cell_size, offsets, tolerance, place,
                 plane, usable, fits, fitted, i, around, scratch)
         _sum(
-            transform, source, least2, doubt, scale2, plane, usable, start, end, parts[part])
+            transform, source, least2, doubt, scale2, slope, plane, usable, start, end,
+            parts[part])
 
 
 @inner_loop
@@ -195,10 +197,11 @@ def _keep_fits(cells, fits, fitted):
 
 
 @inner_loop
-def _sum(transform, source, least2, doubt, scale2, plane, usable, start, end, sums):
+def _sum(transform, source, least2, doubt, scale2, slope, plane, usable, start, end, sums):
     """Add the matches of source rows `start` to `end` to `sums` (SUMS,)."""
     t = rotation = transform
     for i in range(start, end):
+        slope[i] = 0.0
         if not usable[i]:
             continue
         p, q = source[i], plane[i]
@@ -213,9 +216,9 @@ def _sum(transform, source, least2, doubt, scale2, plane, usable, start, end, su
             major2 = x * x + y * y + z * z - r * r - minor * minor
             # The farther from the middle of a plane, the more its tilt is felt.
             trust = NOISE2 / (NOISE2 + q[9] * minor * minor + q[10] * major2)
-            slope = math.sqrt(trust) * s2 / (s2 + r * r)
-            add_match(sums, p, rotation, q, r, slope * r, slope)
-            add_noise(sums, p, rotation, q, slope * slope)
+            f = slope[i] = math.sqrt(trust) * s2 / (s2 + r * r)
+            add_match(sums, p, rotation, q, r, f * r, f)
+            add_noise(sums, p, rotation, q, f * f)
 
 
 @inner_loop

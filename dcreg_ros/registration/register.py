@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.analysis import report_of
-from dcreg_ros.degeneracy.detections import NEEDS_MATCHES, Evidence, reference_of
+from dcreg_ros.degeneracy.detections import NEEDS_MATCHES, PHYSICAL, Evidence, reference_of
 from dcreg_ros.degeneracy.localizability import localizability
 from dcreg_ros.degeneracy.mitigations import SolverSettings, System
 from dcreg_ros.degeneracy.report import DegeneracyReport
@@ -130,8 +130,8 @@ def iterate(
         report = _analyze(
             matcher, transform, equations, config, previous, last, deviation, guess_covariance)
         system = System(
-            equations.hessian, equations.rhs, report, deviation,
-            _belief(report, equations, guess_covariance), settings)
+            equations.hessian, equations.rhs, report, deviation, settings,
+            _belief(report, equations, guess_covariance))
         delta = step_of(system, config.mitigation).delta
         rmse = float(np.sqrt(equations.residual2 / equations.num_matches))
         history.append(Iteration(equations.num_matches, rmse, report, delta))
@@ -178,12 +178,12 @@ def _analyze(
     if guess_covariance is not None:
         surprise2 = float(deviation @ np.linalg.pinv(guess_covariance) @ deviation)
     evidence = Evidence(
-        equations.hessian, equations.noise, variance, deviation, surprise2, rows, found)
+        equations.hessian, equations.noise, variance, rows, found, deviation, surprise2)
     reference = reference_of(evidence, config)
     if reference is not None and previous is not None:
         # Added time and again, this settles where the square of the hysteresis is demanded.
         reference = reference + (1.0 - config.hysteresis**-2) * previous.anchor
-    if reference is not None and last is not None:
+    if reference is not None and last is not None and config.detection in PHYSICAL:
         # Held and let go in turn, a motion on the border would never come to rest.
         reference = reference + (1.0 - STEADY**-2) * last.anchor
     return report_of(

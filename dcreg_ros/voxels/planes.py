@@ -28,10 +28,14 @@ MIN_INSIDE = 3.0
 """Points from which a cell tells how they spread inside it."""
 BENT = 0.3
 """Share of the spread that all cells have in common that single cells should have as well."""
-BENDING = 12.0
-"""Variance of the tilt within a cell of a bent surface over the variance of its bulge, in units of
-the square of its width: 3.75 for a parabola seen evenly over (reach + 0.5) cells to either side,
-but the rings of a LiDAR see it unevenly."""
+BENDING = 0.25
+"""Mean square distance, in edges of a cell, between a point and where its plane touches a bent
+surface; 1/12 if every plane touched it in the middle of its cell, but the rings of a LiDAR see
+surfaces unevenly."""
+NOISE_OF_BENDING = 2.0
+"""How many times more than noise alone on average heights must bend to count as bent."""
+FILLED = 0.75
+"""Share of the cells of a plane that have to be occupied where these are too thin to tell."""
 SENSOR_SIGMA, SENSOR_WEIGHT = 0.02, 4.0
 """Noise [m] that is expected of a sensor, and how many points this expectation is worth."""
 ONE_CELL = 0.4
@@ -74,19 +78,17 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
             break  # no surface, nor will more of it be one
         if shape == 0:
             continue
-        bend = 0.0
+        bend_minor = bend_major = 0.0
         if reach > 0:
-            one_line, bulge = _layout(
-                cells, cell_size, i, j, k, members, found, sums, vectors)
+            one_line, bend_minor, bend_major = _layout(
+                cells, cell_size, i, j, k, reach, members, found, sums, matrix[0, 0], vectors)
             if one_line:
                 continue
-            excess = bulge - found * max(matrix[0, 0], 0.0) / sums[0]
-            bend = BENDING * max(excess, 0.0) / (cell_size * (reach + 0.5) ** 2) ** 2
         # A few points fit any plane: their residuals count for more, the more of them there are.
         noise = (max(matrix[0, 0], 0.0) * sums[0] + SENSOR_WEIGHT * SENSOR_SIGMA**2) / (
             sums[0] - 3.0 + SENSOR_WEIGHT)
         spread = noise / sums[0] + 0.5 * COMMON_SIGMA**2
-        minor, major = bend + spread / matrix[1, 1], bend + spread / matrix[2, 2]
+        minor, major = bend_minor + spread / matrix[1, 1], bend_major + spread / matrix[2, 2]
         if minor < best:
             best = minor
             _write(plane, sums, vectors, minor, major)
@@ -148,32 +150,39 @@ def _principal(sums, matrix, vectors):
 
 
 @inner_loop
-def _layout(cells, cell_size, i, j, k, members, found, sums, vectors):
-    """Whether points that spread in two directions may be a line; how the cells bulge [m^2].
+def _layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vectors):
+    """Whether points that spread in two directions may be a line; tilts from bending [rad^2].
 
-    The second is the variance of their middles about the plane. A ring of the LiDAR that crosses from a wall to the floor lies in a plane that is no surface;
+    A ring of the LiDAR that crosses from a wall to the floor lies in a plane that is no surface;
     so does a ring with a few points of the next. Inside every cell such points are a line, yet
     not all of these lines are parallel; or what spreads them is one cell, or cells too thin to
-    tell.
+    tell that do not fill the plane.
     """
     share = 1.0 / sums[0]
-    nx, ny, nz = vectors[0, 0], vectors[1, 0], vectors[2, 0]
-    height = (sums[1] * nx + sums[2] * ny + sums[3] * nz) * share
-    ux, uy, uz = vectors[0, 1], vectors[1, 1], vectors[2, 1]
-    middle = (sums[1] * ux + sums[2] * uy + sums[3] * uz) * share
-    a = b = c = narrow = aside = aside_known = most = bulge = 0.0
+    cx, cy, cz = sums[1] * share, sums[2] * share, sums[3] * share
+    a = b = c = narrow = aside = aside_known = most = 0.0
+    u2 = u4 = hu2 = v2 = v4 = hv2 = u2v2 = huv = 0.0
     for n in range(found):
         member = members[n]
         m = cells.moments[member]
         ci, cj, ck = unpack(cells.key[member])
         own = 1.0 / m[0]
-        x, y = (ci - i) * cell_size + m[1] * own, (cj - j) * cell_size + m[2] * own
-        z = (ck - k) * cell_size + m[3] * own
-        bulge += m[0] * (nx * x + ny * y + nz * z - height) ** 2
-        u = ux * x + uy * y + uz * z - middle
+        x, y = (ci - i) * cell_size + m[1] * own - cx, (cj - j) * cell_size + m[2] * own - cy
+        z = (ck - k) * cell_size + m[3] * own - cz
+        h = vectors[0, 0] * x + vectors[1, 0] * y + vectors[2, 0] * z
+        u = vectors[0, 1] * x + vectors[1, 1] * y + vectors[2, 1] * z
+        v = vectors[0, 2] * x + vectors[1, 2] * y + vectors[2, 2] * z
         part = m[0] * u * u
         aside += part
         most = max(most, part)
+        u2 += part
+        u4 += part * u * u
+        hu2 += h * part
+        v2 += m[0] * v * v
+        v4 += m[0] * v * v * v * v
+        hv2 += m[0] * h * v * v
+        u2v2 += part * v * v
+        huv += m[0] * h * u * v
         if m[0] < MIN_INSIDE:
             continue
         aside_known += part
@@ -184,9 +193,22 @@ def _layout(cells, cell_size, i, j, k, members, found, sums, vectors):
         b += m[0] * q
         c += m[0] * r
         narrow += m[0] * _least(p, q, r)
-    if most > ONE_CELL * (aside + a) or aside_known < 0.5 * aside:
-        return True, bulge * share
-    return narrow < BENT * _least(a, b, c), bulge * share
+    side = 2 * reach + 1
+    thin = aside_known < 0.5 * aside and found < FILLED * side * side
+    one_line = thin or most > ONE_CELL * (aside + a) or narrow < BENT * _least(a, b, c)
+    across = _curvature2(hu2, u4 - u2 * u2 * share, noise2)
+    along = _curvature2(hv2, v4 - v2 * v2 * share, noise2)
+    twisted = _curvature2(huv, u2v2, noise2)
+    scale = BENDING * cell_size * cell_size
+    return one_line, scale * (4.0 * across + twisted), scale * (4.0 * along + twisted)
+
+
+@inner_loop
+def _curvature2(product, square, noise2):
+    """Square of a coefficient of heights, 0 unless it is more than `noise2` explains."""
+    if not square > 0.0:
+        return 0.0
+    return max(product * product / square - NOISE_OF_BENDING * noise2, 0.0) / square
 
 
 @inner_loop
