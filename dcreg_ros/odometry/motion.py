@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Motion between scans: constant velocity on SE(3), by time and not by count."""
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ class MotionModel:
     Attributes
     ----------
     pose : (4, 4) float array or None
-        Last ``T_odom_lidar``; None before the first.
+        Last ``T_odom_lidar`` that was found; None before the first.
     twist : (6,) float array
         ``[w, v]`` in the LiDAR frame [rad/s, m/s].
     """
@@ -31,9 +33,14 @@ class MotionModel:
         self.twist = np.zeros(6)
         self._time = 0.0
         self._period = 0.1
+        self._missed = 0.0
 
     def elapsed(self, time: float) -> float:
-        """Seconds since the last pose; the last period again where time does not advance."""
+        """Seconds since the last pose; where time does not advance, the last period for a scan."""
+        return self._missed + self._step(time)
+
+    def _step(self, time: float) -> float:
+        """Seconds since the last scan."""
         step = time - self._time
         return step if step > 0.0 else self._period
 
@@ -67,8 +74,19 @@ class MotionModel:
     def correct(self, time: float, pose: Matrix) -> None:
         """Take the pose found at `time`."""
         if self.pose is not None:
-            step = self.elapsed(time)
-            self.twist = log_se3(inverse(self.pose) @ pose) / step
-            self._period = min(step, MAX_EXTRAPOLATION)
+            self.twist = log_se3(inverse(self.pose) @ pose) / self.elapsed(time)
+            self._period = min(self._step(time), MAX_EXTRAPOLATION)
         self.pose = pose
         self._time = time
+        self._missed = 0.0
+
+    def miss(self, time: float) -> None:
+        """Take note of a scan at `time` whose pose was not found."""
+        self._missed = self.elapsed(time)
+        self._time = time
+
+    def moved_on(self, time: float, pose: Matrix) -> 'MotionModel':
+        """Return a model that goes on from `pose` at `time` with the velocity of this one."""
+        out = copy.copy(self)
+        out.pose, out._time, out._missed = pose, time, 0.0
+        return out
