@@ -61,7 +61,7 @@ def joint_weak_motions(hessian, reference, noise):
 
 @njit(cache=True, nogil=True)
 def _noise_share(values, noise):
-    """Share (k, k) of the information of weak motions, `values` (k,), that `noise` (k, k) explains.
+    """Share (k, k) of the information `values` (k,) of weak motions that `noise` (k, k) explains.
 
     Between nothing and nearly all of it: where the guess is worth less still, noise will do.
     """

@@ -20,6 +20,8 @@ VELOCITY_WALK = np.array([0.5, 1.0])
 root of time [rad/s, m/s]; until the first scans tell."""
 LEAST_WALK = np.array([0.15, 0.3])
 """What it is at least, however steadily the LiDAR has moved."""
+CORRELATED = 10.0
+"""How many times larger the variance of a velocity is than the covariance of the motion says."""
 LEARNING = 0.1
 """Share of a new scan in what is learnt of it."""
 FIRST_VELOCITY = np.repeat([0.5, 3.0], 3)
@@ -47,6 +49,22 @@ class Drift:
         self._shared = np.zeros((6, 6))
         self._elapsed = 0.0
         self._walk2 = VELOCITY_WALK**2
+        self._velocity: Matrix | None = None
+
+    def velocity_gain(self, elapsed: float) -> Matrix:
+        """How much (6, 6) of the change of velocity in the last motion is to be believed.
+
+        Kalman gain of a velocity that strays, measured by the difference of two poses: where they
+        are known to a centimetre only, one such difference is a poor velocity to coast on.
+        """
+        measured = CORRELATED * self.step / elapsed**2
+        if self._velocity is None:
+            self._velocity = measured
+            return np.eye(6)
+        foreseen = self._velocity + np.diag(np.repeat(self._walk2, 3) * elapsed)
+        gain = np.linalg.solve((foreseen + measured).T, foreseen.T).T
+        self._velocity = (np.eye(6) - gain) @ foreseen
+        return np.asarray(gain)
 
     def learn(self, surprise: Matrix, elapsed: float, known: NDArray[np.bool_]) -> None:
         """Learn from a scan how far velocities stray.

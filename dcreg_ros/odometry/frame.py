@@ -41,6 +41,8 @@ class Frame:
         Finite points within range, and those used for registration.
     timings : mapping of str to float
         Seconds of each stage.
+    recovery : str
+        How the LiDAR was found where the prediction did not lead to it, else empty.
     """
 
     stamp: float
@@ -55,3 +57,4 @@ class Frame:
     num_points: int
     num_keypoints: int
     timings: Mapping[str, float]
+    recovery: str = ''

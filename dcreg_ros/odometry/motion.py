@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Motion between scans: constant velocity on SE(3), by time and not by count."""
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ class MotionModel:
     Attributes
     ----------
     pose : (4, 4) float array or None
-        Last ``T_odom_lidar``; None before the first.
+        Last ``T_odom_lidar`` that was found; None before the first.
     twist : (6,) float array
         ``[w, v]`` in the LiDAR frame [rad/s, m/s].
     """
@@ -31,10 +33,15 @@ class MotionModel:
         self.twist = np.zeros(6)
         self._time = 0.0
         self._period = 0.1
+        self._missed = 0.0
         self._stamped: tuple[float, Matrix] | None = None
 
     def elapsed(self, time: float) -> float:
-        """Seconds since the last pose; the last period again where time does not advance."""
+        """Seconds since the last pose; where time does not advance, the last period for a scan."""
+        return self._missed + self._step(time)
+
+    def _step(self, time: float) -> float:
+        """Seconds since the last scan."""
         step = time - self._time
         return step if step > 0.0 else self._period
 
@@ -66,20 +73,35 @@ class MotionModel:
         if prior is not None:
             since, pose = self._stamped or (self._time, self.pose)
             passed = time - offset - since
-            twist = log_se3(inverse(pose) @ prior) / max(passed if passed > 0.0 else step, MIN_STEP)
+            twist = log_se3(inverse(pose) @ prior) / max(passed if passed > 0 else step, MIN_STEP)
             return prior @ exp_se3(twist * offset), twist
         return self.pose @ exp_se3(self.twist * min(step, MAX_EXTRAPOLATION)), self.twist
 
-    def correct(self, time: float, pose: Matrix) -> None:
-        """Take the pose found at `time`; what was told of the last stamp is past."""
+    def correct(self, time: float, pose: Matrix, gain: Matrix | None = None) -> None:
+        """Take the pose found at `time`; what was told of the last stamp is past.
+
+        Of a change of velocity the part `gain` (6, 6) is believed, by default all of it.
+        """
         if self.pose is not None:
-            step = self.elapsed(time)
-            self.twist = log_se3(inverse(self.pose) @ pose) / step
-            self._period = min(step, MAX_EXTRAPOLATION)
+            twist = log_se3(inverse(self.pose) @ pose) / self.elapsed(time)
+            self.twist = twist if gain is None else self.twist + gain @ (twist - self.twist)
+            self._period = min(self._step(time), MAX_EXTRAPOLATION)
         self.pose = pose
         self._time = time
+        self._missed = 0.0
         self._stamped = None
 
     def tell(self, stamp: float, pose: Matrix) -> None:
         """Remember the pose that was published for `stamp`."""
         self._stamped = stamp, pose
+
+    def miss(self, time: float) -> None:
+        """Take note of a scan at `time` whose pose was not found."""
+        self._missed = self.elapsed(time)
+        self._time = time
+
+    def moved_on(self, time: float, pose: Matrix) -> 'MotionModel':
+        """Return a model that goes on from `pose` at `time` with the velocity of this one."""
+        out = copy.copy(self)
+        out.pose, out._time, out._missed = pose, time, 0.0
+        return out

@@ -9,27 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import OdometryConfig
-from dcreg_ros.degeneracy.report import DegeneracyReport
-from dcreg_ros.geometry.se3 import adjoint, check_transform, exp_se3, inverse, local, log_se3
-from dcreg_ros.odometry.drift import Drift
+from dcreg_ros.geometry.se3 import check_transform, exp_se3
 from dcreg_ros.odometry.frame import Frame
-from dcreg_ros.odometry.motion import MotionModel
 from dcreg_ros.odometry.preprocess import middle_of_sweep, undistort
 from dcreg_ros.odometry.selection import select
+from dcreg_ros.odometry.tracker import Outcome, Tracker
 from dcreg_ros.registration.covariance import bounded, to_ros_order
 from dcreg_ros.registration.points import as_points
-from dcreg_ros.registration.register import register
-from dcreg_ros.registration.result import RegistrationResult
-from dcreg_ros.voxels.map import VoxelMap
 
 Array = NDArray[np.float64]
-
-MAX_RMSE = 0.25
-"""Residual, in search radii, above which a match is not believed: it closed in on no surface."""
-PATIENCE = 3
-"""Scans in a row that do not fit the map, after which it is begun anew."""
-MAX_MAP_POINTS = 40000
-"""Points of a scan that go into the map at most; dense scans see each cell many times over."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +48,12 @@ class LidarOdometry:
 
     def reset(self) -> None:
         """Forget map and motion; the next scan is the first."""
-        self._motion = MotionModel()
-        self._report: DegeneracyReport | None = None
-        self._begin_map()
-        self._drift = Drift(self.config.registration.min_sigma)
-
-    def _begin_map(self) -> None:
-        self._map = VoxelMap(self.config.map.voxel_size, self.config.map.radius)
-        self._misfits = 0
+        self._tracker = Tracker(self.config)
 
     def reconfigure(self, config: OdometryConfig) -> None:
         """Go on with other values of the live parameters; the map stays as it is."""
         self.config = config
+        self._tracker.reconfigure(config)
 
     def process(
         self,
@@ -109,20 +91,13 @@ class LidarOdometry:
         cloud, offsets = _check_scan(points, times, stamp)
         guess = None if prior is None else check_transform(prior, 'prior')
         middle = middle_of_sweep(offsets)
-        predicted, twist = self._motion.predict(stamp + middle, middle, guess)
-        scan = self._preprocess(cloud, offsets, middle, twist)
+        track = self._tracker.track
+        forecast = track.forecast(stamp + middle, middle, guess)
+        scan = self._preprocess(cloud, offsets, middle, forecast.twist)
         prepared = time.perf_counter()
-        expected = self._expected(predicted, stamp + middle, guess is not None)
-        match = self._register(scan, predicted, expected)
+        fix = track.locate(scan.keypoints, forecast)
         registered = time.perf_counter()
-        trouble = _trouble(match, self.config.registration.search_radius)
-        pose = predicted if match is None or trouble else match.transform
-        self._misfits = self._misfits + 1 if trouble and len(scan.keypoints) else 0
-        if self._misfits >= PATIENCE:
-            self._begin_map()
-            trouble += '; map begun anew at the predicted pose'
-        if not trouble or not len(self._map):
-            self._map.insert(_every_few(scan.points), pose)
+        outcome = self._tracker.update(scan.points, scan.keypoints, fix, forecast)
         mapped = time.perf_counter()
         timings = {
             'preprocess': prepared - began,
@@ -130,8 +105,8 @@ class LidarOdometry:
             'map': mapped - registered,
             'total': mapped - began,
         }
-        told = None if guess is None else twist
-        return self._finish(stamp, middle, pose, told, match, trouble, expected, scan, timings)
+        told = outcome.twist if guess is None else forecast.twist
+        return self._frame(stamp, outcome.pose @ exp_se3(-middle * told), scan, outcome, timings)
 
     def _preprocess(
         self, points: Array, times: Array | None, middle: float, twist: Array
@@ -142,86 +117,37 @@ class LidarOdometry:
             config.max_range)
         return _Scan(usable, select(usable, config.voxel_size, config.max_keypoints))
 
-    def _expected(self, predicted: Array, time: float, given: bool) -> Array:
-        """Covariance (6, 6) of the predicted motion, a `given` one or constant velocity."""
-        if self._motion.pose is None:
-            return np.zeros((6, 6))
-        back = inverse(predicted) @ self._motion.pose
-        if given:
-            return self._drift.given(log_se3(back))
-        return self._drift.guess(adjoint(back), self._motion.elapsed(time))
-
-    def _register(
-        self, scan: _Scan, predicted: Array, expected: Array
-    ) -> RegistrationResult | None:
-        if not len(self._map):
-            return None
-        return register(
-            scan.keypoints, self._map, predicted, self.config.registration,
-            guess_covariance=expected, previous=self._report)
-
-    def _finish(
-        self, stamp: float, middle: float, pose: Array, told: Array | None,
-        match: RegistrationResult | None, trouble: str, expected: Array, scan: _Scan, timings: dict[str, float],
+    def _frame(
+        self, stamp: float, pose: Array, scan: _Scan, outcome: Outcome,
+        timings: dict[str, float],
     ) -> Frame:
-        """Update motion and covariance with the pose in the middle of the sweep.
-
-        `told` (6,) is the velocity of a prior.
-        """
+        """All that is known after a scan, with the `pose` (4, 4) at its stamp."""
         config = self.config.registration
-        elapsed = self._motion.elapsed(stamp + middle)
-        foreseen = self._motion.predict(stamp + middle, middle, None)[0]
+        match, trouble, twist = outcome.match, outcome.trouble, outcome.twist
         twist_covariance = np.eye(6) * config.max_sigma**2
-        if match is not None and self._motion.pose is not None:
-            # The error so far, seen from the new pose, plus that of this motion.
-            self._drift.add(
-                adjoint(inverse(pose) @ self._motion.pose),
-                expected if trouble else match.covariance,
-                np.eye(6) if trouble else match.guess_share,
-                elapsed, config.min_sigma, config.max_sigma)
-            if not trouble and self._motion.twist.any():
-                known = ~match.degeneracy.mask.reshape(2, 3).any(axis=1)
-                self._drift.learn(local(foreseen, pose), elapsed, known)
-            twist_covariance = to_ros_order(self._drift.step, np.eye(3)) / elapsed**2
-        self._report = None if match is None or trouble else match.degeneracy
-        if match is not None or len(self._map):
-            self._motion.correct(stamp + middle, pose)
-        twist = self._motion.twist
-        at_stamp = pose @ exp_se3(-middle * (twist if told is None else told))
-        self._motion.tell(stamp, at_stamp)
-        reason = 'no points within range yet' if not len(self._map) else ''
+        if match is not None:
+            twist_covariance = to_ros_order(outcome.drift.step, np.eye(3)) / outcome.elapsed**2
+        self._tracker.track.motion.tell(stamp, pose)
+        empty = 'no points within range yet' if not len(self._tracker.track.map) else ''
         return Frame(
             stamp=stamp,
-            pose=at_stamp,
-            covariance=to_ros_order(self._drift.pose, at_stamp[:3, :3]),
+            pose=pose,
+            covariance=to_ros_order(outcome.drift.pose, pose[:3, :3]),
             twist=np.concatenate([twist[3:], twist[:3]]),
             twist_covariance=bounded(twist_covariance, config.min_sigma, config.max_sigma),
             registration=match,
-            degeneracy=self._report,
+            degeneracy=outcome.report,
             status='first' if match is None else 'coasting' if trouble else 'tracking',
-            reason=reason if match is None else trouble,
+            reason=trouble or empty,
             num_points=len(scan.points),
             num_keypoints=len(scan.keypoints),
             timings=timings,
+            recovery=outcome.recovery,
         )
 
     def map_points(self) -> NDArray[np.float32]:
         """Means of the voxels of the local map (M, 3), odom frame [m]."""
-        return self._map.means().astype(np.float32)
-
-
-def _every_few(points: Array) -> Array:
-    """Every n-th point, evenly, so that there are no more than the map has use for."""
-    return np.ascontiguousarray(points[:: -(-len(points) // MAX_MAP_POINTS) or 1])
-
-
-def _trouble(match: RegistrationResult | None, search_radius: float) -> str:
-    """Why a match cannot be believed, empty where it can."""
-    if match is None or match.failure_reason:
-        return '' if match is None else match.failure_reason
-    if match.rmse > MAX_RMSE * search_radius:
-        return f'the scan does not fit the map: RMSE {match.rmse:.2f} m'
-    return ''
+        return self._tracker.track.map.means().astype(np.float32)
 
 
 def _check_scan(

@@ -161,7 +161,7 @@ def _associate(
     place[n, 0], place[n, 1], place[n, 2], usable[n] = x, y, z, False
     if not (abs(x) < CELL_LIMIT and abs(y) < CELL_LIMIT and abs(z) < CELL_LIMIT):
         return
-    i, j, k = int(math.floor(x)), int(math.floor(y)), int(math.floor(z))
+    i, j, k = math.floor(x), math.floor(y), math.floor(z)
     row = find(rows, pack(i, j, k))
     if row < 0:
         step = nearest_occupied(masks, offsets, i, j, k, around)

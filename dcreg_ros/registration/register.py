@@ -20,7 +20,7 @@ from dcreg_ros.registration.covariance import (
     registration_covariance,
     residual_variance,
 )
-from dcreg_ros.registration.jacobians import jacobians
+from dcreg_ros.registration.jacobians import distances, jacobians
 from dcreg_ros.registration.linearize import NormalEquations
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.points import finite_points
@@ -30,6 +30,8 @@ from dcreg_ros.voxels.map import VoxelMap
 
 MIN_MATCHES = 10
 """Fewer matches than this cannot tell six unknowns from noise (the paper's implementation)."""
+ON_SURFACE = 0.1
+"""Distance [m] from a plane within which a point is on it: noise, bent surfaces, wide cells."""
 
 STEADY = 1.5
 """How many times more precise a motion that was weak in the last iteration must be to be known."""
@@ -102,8 +104,8 @@ def register(
         voxels = VoxelMap(0.5 * config.search_radius)
         voxels.insert(target_points, np.eye(4))
     return iterate(
-        MapPlaneMatcher(points, voxels, config, guess_covariance), len(points), guess, config, previous,
-        guess_covariance)
+        MapPlaneMatcher(points, voxels, config, guess_covariance), len(points), guess, config,
+        previous, guess_covariance)
 
 
 def iterate(
@@ -145,7 +147,15 @@ def iterate(
         guess_weight(report, config, _belief(report, equations, guess_covariance)),
         guess_covariance, config.min_sigma, config.max_sigma)
     return _success(
-        transform, converged, history, equations, uncertainty, num_points)
+        transform, converged, history, equations, uncertainty, num_points,
+        _on_surfaces(matcher, transform))
+
+
+def _on_surfaces(matcher: Matcher, transform: NDArray[np.float64]) -> tuple[int, int]:
+    """How many points have a surface near them, and how many of these are on it."""
+    points = matcher._source @ transform[:3, :3].T + transform[:3, 3]
+    off = np.abs(distances(matcher, points)[matcher._usable])
+    return len(off), int(np.count_nonzero(off < ON_SURFACE))
 
 
 def _belief(
@@ -194,8 +204,10 @@ def _analyze(
 def _success(
     transform: NDArray[np.float64], converged: bool, history: list[Iteration],
     equations: NormalEquations, uncertainty: PoseUncertainty, num_points: int,
+    surfaces: tuple[int, int],
 ) -> RegistrationResult:
     last = history[-1]
+    near, on = surfaces
     return RegistrationResult(
         transform=transform,
         converged=converged,
@@ -209,6 +221,8 @@ def _success(
         guess_share=uncertainty.guess_share,
         degeneracy=last.degeneracy,
         history=tuple(history),
+        near_surface=near / num_points,
+        on_surface=on / num_points,
     )
 
 

@@ -63,6 +63,10 @@ class RegistrationResult:
     guess_share : (6, 6) float array
         How much of an error of the guess is left in the result: of weak motions all where a
         mitigation holds them to it, of others nothing.
+    near_surface, on_surface : float
+        Share of the source points that have a surface of the target within the search radius, and
+        share that lie on it, within :data:`~dcreg_ros.registration.register.ON_SURFACE`. Their
+        ratio tells whether a source is where it was matched, whatever the loss made of it.
     """
 
     transform: NDArray[np.float64]
@@ -77,3 +81,5 @@ class RegistrationResult:
     degeneracy: DegeneracyReport | None
     history: tuple[Iteration, ...]
     guess_share: NDArray[np.float64] = field(default_factory=lambda: np.zeros((6, 6)))
+    near_surface: float = 0.0
+    on_surface: float = 0.0
