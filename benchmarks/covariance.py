@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 import dcreg_ros
 from dcreg_ros.config import OdometryConfig
+from dcreg_ros.degeneracy.mitigations import weak_part
 from dcreg_ros.geometry.se3 import inverse, local, retract
 from dcreg_ros.odometry.drift import PRIOR_FLOOR
 from dcreg_ros.odometry.selection import select
@@ -112,10 +113,10 @@ def registrations(job: Job) -> list[Trial]:
             keypoints, voxels, guess, settings, guess_covariance=np.diag(GUESS**2))
         if result.failure_reason:
             continue
-        matcher = MapPlaneMatcher(keypoints, voxels, settings)
-        matcher._scale = max(0.03, 3.0 * result.rmse)
+        matcher = MapPlaneMatcher(keypoints, voxels, settings, np.eye(6) * 1e-8)
         variance = residual_variance(matcher.linearize(result.transform))
-        weight = settings.prior_weight * result.degeneracy.anchor / variance
+        held = weak_part(result.degeneracy, np.linalg.inv(np.diag(GUESS**2)))
+        weight = settings.prior_weight * held
         information = result.hessian / variance + weight
         back = np.linalg.inv(information)
         plain = back + back @ weight @ (np.diag(GUESS**2) - np.linalg.pinv(weight)) @ weight @ back

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 FOUND = np.diag(np.repeat([0.05, 0.15], 3) ** 2)
 """Covariance of a place that the search has found [rad^2, m^2]."""
-REFINED = np.diag(np.repeat([0.01, 0.03], 3) ** 2)
+REFINED = np.diag(np.repeat([0.02, 0.08], 3) ** 2)
 """The same once some of the points were registered there."""
 SOME_POINTS = 600
 """Points with which the places found are compared."""

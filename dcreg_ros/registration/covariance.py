@@ -22,7 +22,7 @@ from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.mitigations import weak_part
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.degeneracy.schur import ZERO
-from dcreg_ros.registration.cluster_sums import ClusterSums
+from dcreg_ros.registration.cluster_sums import SIDES, ClusterSums
 from dcreg_ros.registration.linearize import NormalEquations
 
 Matrix = NDArray[np.float64]
@@ -33,6 +33,8 @@ SURFACE_SHARE = 0.03
 """Share of the residuals' standard deviation that all matches facing one way have in common."""
 BIAS_SHARE = 0.25
 """Share of the mean squares of residuals facing one way that a pose error may have taken up."""
+CHANCE = 2.0
+"""Standard deviations by which residuals have to be correlated for that to count."""
 LEAST_ANSWER = 0.1
 """Least share of the Hessian that the gradient is taken to answer with."""
 HELD = 1e6
@@ -137,12 +139,15 @@ def gradient_scatter(equations: NormalEquations, sums: ClusterSums, variance: fl
     larger = 0.0
     for level in (1, 0):
         # What blocks of this size share beyond what larger ones do.
-        shared = (sums.products[level] - larger * sums.counts[level]) / max(
-            sums.counts[level], 1e-9)
-        shared = float(np.clip(shared, 0.0, variance))
+        pairs = max(sums.counts[level], 1e-9)
+        shared = (sums.products[level] - larger * pairs) / pairs
+        # That much is found among independent residuals as well, each pair being counted twice.
+        by_chance = CHANCE * variance * np.sqrt(2.0 / pairs)
+        shared = float(np.clip(shared - by_chance, 0.0, variance))
         out += shared * sums.pairs[level]
         larger += shared
-    common = SURFACE_SHARE**2 * variance + BIAS_SHARE * sums.side_bias2
+    bias2 = max(sums.side_bias2 - SIDES * variance / max(matches, 1), 0.0)
+    common = SURFACE_SHARE**2 * variance + BIAS_SHARE * bias2
     return np.asarray(out + common * (sums.pairs[2] + equations.hessian))
 
 
