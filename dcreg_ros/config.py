@@ -157,6 +157,9 @@ class MapConfig(_Section):
         doc='Edge of a voxel of the local map; a cell with statistics of its points has half of it.')
     radius: float = parameter(
         100.0, low=1.0, high=1000.0, unit='m', doc='Voxels farther from the sensor are forgotten.')
+    max_cells: int = parameter(
+        2000000, low=1000, high=100000000,
+        doc='Cells held at most, each some 150 bytes; of a full map what is farthest is forgotten.')
 
 
 @dataclass(frozen=True)

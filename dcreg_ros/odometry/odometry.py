@@ -3,7 +3,6 @@
 """LiDAR odometry: the method from scan to pose, top to bottom."""
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,8 +13,7 @@ from dcreg_ros.geometry.se3 import adjoint, check_transform, exp_se3, inverse, l
 from dcreg_ros.odometry.drift import Drift
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.odometry.motion import MotionModel
-from dcreg_ros.odometry.preprocess import middle_of_sweep, undistort
-from dcreg_ros.odometry.selection import select
+from dcreg_ros.odometry.preprocess import Scan, middle_of_sweep, prepare
 from dcreg_ros.registration.covariance import bounded, to_ros_order
 from dcreg_ros.registration.points import as_points
 from dcreg_ros.registration.register import register
@@ -28,14 +26,9 @@ MAX_RMSE = 0.25
 """Residual, in search radii, above which a match is not believed: it closed in on no surface."""
 PATIENCE = 3
 """Scans in a row that do not fit the map, after which it is begun anew."""
-MAX_MAP_POINTS = 40000
-"""Points of a scan that go into the map at most; dense scans see each cell many times over."""
-
-
-@dataclass(frozen=True)
-class _Scan:
-    points: Array
-    keypoints: Array
+POINTS_PER_KEYPOINT = 7
+"""About how many points of a scan are used for each that is registered. The first scan gives all
+it has: alone, and thinned, it would show the pattern of the sensor more than the scene."""
 
 
 class LidarOdometry:
@@ -66,7 +59,8 @@ class LidarOdometry:
         self._drift = Drift(self.config.registration.min_sigma)
 
     def _begin_map(self) -> None:
-        self._map = VoxelMap(self.config.map.voxel_size, self.config.map.radius)
+        config = self.config.map
+        self._map = VoxelMap(config.voxel_size, config.radius, config.max_cells)
         self._misfits = 0
 
     def reconfigure(self, config: OdometryConfig) -> None:
@@ -122,7 +116,7 @@ class LidarOdometry:
             self._begin_map()
             trouble += '; map begun anew at the predicted pose'
         if not trouble or not len(self._map):
-            self._map.insert(_every_few(scan.points), pose)
+            self._map.insert(scan.surface, pose)
         mapped = time.perf_counter()
         timings = {
             'preprocess': prepared - began,
@@ -134,12 +128,10 @@ class LidarOdometry:
 
     def _preprocess(
         self, points: Array, times: Array | None, middle: float, twist: Array
-    ) -> _Scan:
+    ) -> Scan:
         config = self.config.preprocess
-        usable = undistort(
-            points, times if config.deskew else None, middle, twist, config.min_range,
-            config.max_range)
-        return _Scan(usable, select(usable, config.voxel_size, config.max_keypoints))
+        most = POINTS_PER_KEYPOINT * config.max_keypoints if len(self._map) else np.inf
+        return prepare(points, times, middle, twist, config, most)
 
     def _expected(self, predicted: Array, time: float, given: bool) -> Array:
         """Covariance (6, 6) of the predicted motion, a `given` one or constant velocity."""
@@ -151,7 +143,7 @@ class LidarOdometry:
         return self._drift.guess(adjoint(back), self._motion.elapsed(time))
 
     def _register(
-        self, scan: _Scan, predicted: Array, expected: Array
+        self, scan: Scan, predicted: Array, expected: Array
     ) -> RegistrationResult | None:
         if not len(self._map):
             return None
@@ -161,7 +153,7 @@ class LidarOdometry:
 
     def _finish(
         self, stamp: float, middle: float, pose: Array, match: RegistrationResult | None,
-        trouble: str, expected: Array, scan: _Scan, timings: dict[str, float],
+        trouble: str, expected: Array, scan: Scan, timings: dict[str, float],
     ) -> Frame:
         """Update motion and covariance with the pose in the middle of the sweep."""
         config = self.config.registration
@@ -191,7 +183,7 @@ class LidarOdometry:
             degeneracy=self._report,
             status='first' if match is None else 'coasting' if trouble else 'tracking',
             reason=reason if match is None else trouble,
-            num_points=len(scan.points),
+            num_points=scan.num_points,
             num_keypoints=len(scan.keypoints),
             timings=timings,
         )
@@ -199,11 +191,6 @@ class LidarOdometry:
     def map_points(self) -> NDArray[np.float32]:
         """Means of the voxels of the local map (M, 3), odom frame [m]."""
         return self._map.means().astype(np.float32)
-
-
-def _every_few(points: Array) -> Array:
-    """Every n-th point, evenly, so that there are no more than the map has use for."""
-    return np.ascontiguousarray(points[:: -(-len(points) // MAX_MAP_POINTS) or 1])
 
 
 def _trouble(match: RegistrationResult | None, search_radius: float) -> str:
