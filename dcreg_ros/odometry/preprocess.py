@@ -71,12 +71,12 @@ def prepare(
     Scan
     """
     near = dense_range(points, config.min_range, config.max_range, most)
-    moving = times is not None and config.deskew and bool(np.any(twist))
-    start, end = _span(times) if moving else (0.0, 0.0)
+    if times is None or not config.deskew or not np.any(twist):
+        times = np.empty(0)
+    start, end = _span(times)
     used, surface, its_times = _thin(
-        points, times if moving else np.empty(0), start, end, config.min_range**2,
-        config.max_range**2, near**2)
-    if moving:
+        points, times, start, end, config.min_range**2, config.max_range**2, near**2)
+    if len(times):
         knots = _knots(twist, np.linspace(start - reference, end - reference, KNOTS + 1))
         _undistort(surface, its_times, knots, start, end, twist)
     rows = select(surface, config.voxel_size, config.max_keypoints)

@@ -9,7 +9,7 @@ from dcreg_ros.voxels.hashing import (
     CELL_LIMIT,
     EMPTY,
     find_slot,
-    insert_key,
+    home_slot,
     pack,
     remove_key,
     seek,
@@ -19,6 +19,8 @@ from dcreg_ros.voxels.hashing import (
 SATURATED = 1000.0
 """Points after which a cell forgets half of what it saw, so that a changing world is followed."""
 NEVER = -1.0
+BATCH = 256
+"""Points whose cells are looked for at once."""
 
 
 @njit(cache=True, nogil=True)
@@ -28,45 +30,72 @@ def add(points, pose, start, cell_size, reach, rows, masks, cells, size, blocks,
     It comes to the end, or to where there is no room in the tables, or none in `cells` unless
     these are `fixed`: then it does without more cells.
     """
-    scale = 1.0 / cell_size
-    m = pose[:3] * scale
-    reach2 = reach * reach
-    last_key, row = EMPTY, -1
-    for n in range(start, points.shape[0]):
-        px, py, pz = points[n, 0], points[n, 1], points[n, 2]
-        fx = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
-        fy = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
-        fz = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
-        # Beyond the cells there are, and NaN: there is no such place.
-        if not (abs(fx) < CELL_LIMIT and abs(fy) < CELL_LIMIT and abs(fz) < CELL_LIMIT):
-            continue
-        i, j, k = int(np.floor(fx)), int(np.floor(fy)), int(np.floor(fz))
-        key = pack(i, j, k)
-        if key != last_key:
-            last_key = key
-            slot = seek(rows, key)
-            row = rows[slot, 1] if rows[slot, 0] == key else -1
-            if row < 0 and px * px + py * py + pz * pz <= reach2:
+    keys, offsets = np.empty(BATCH, np.int64), np.empty((BATCH, 3))
+    likely = np.empty(BATCH, np.int64)
+    for begin in range(start, points.shape[0], BATCH):
+        batch = points[begin:begin + BATCH]
+        _locate(batch, pose, cell_size, reach, rows, keys, offsets, likely)
+        for m in range(batch.shape[0]):
+            key, row = keys[m], likely[m]
+            if key == EMPTY:
+                continue
+            if row < 0:
+                slot = seek(rows, key)
                 full = size == cells.key.shape[0]
-                if 2 * size >= rows.shape[0] or 2 * blocks >= masks.shape[0] or (
+                if rows[slot, 0] == key:
+                    row = rows[slot, 1]
+                elif 2 * size >= rows.shape[0] or 2 * blocks >= masks.shape[0] or (
                         full and not fixed):
-                    return size, blocks, n
-                if not full:
+                    return size, blocks, begin + m
+                elif full:
+                    continue
+                else:
                     row = size
                     rows[slot, 0], rows[slot, 1] = key, row
-                    cells.key[row] = key
-                    cells.moments[row] = np.float32(0.0)
-                    cells.fitted[row] = np.float32(NEVER)
-                    blocks += _mark(masks, i, j, k)
+                    blocks += _begin(masks, cells, key, row)
                     size += 1
-        if row >= 0:
-            _accumulate(
-                cells.moments[row], (fx - i - 0.5) * cell_size, (fy - j - 0.5) * cell_size,
-                (fz - k - 0.5) * cell_size)
+            _accumulate(cells.moments[row], offsets[m, 0], offsets[m, 1], offsets[m, 2])
             if cells.moments[row, 0] >= SATURATED:
                 cells.moments[row] *= np.float32(0.5)
                 cells.fitted[row] *= np.float32(0.5)
     return size, blocks, points.shape[0]
+
+
+@njit(cache=True, nogil=True)
+def _locate(points, pose, cell_size, reach, rows, keys, offsets, likely):
+    """Keys of the cells of `points` (N, 3), where in these they are [m], and their likely rows.
+
+    Without a branch that a processor would have to guess, so that it fetches from many places of
+    the table at once. EMPTY is the key of what is beyond reach or no place at all, such as NaN;
+    -1 is the row of a cell that is not in the first slot where it might be.
+    """
+    scale = 1.0 / cell_size
+    t = pose[:3] * scale
+    for n in range(points.shape[0]):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        fx = t[0, 0] * x + t[0, 1] * y + t[0, 2] * z + t[0, 3]
+        fy = t[1, 0] * x + t[1, 1] * y + t[1, 2] * z + t[1, 3]
+        fz = t[2, 0] * x + t[2, 1] * y + t[2, 2] * z + t[2, 3]
+        keys[n] = EMPTY
+        if (x * x + y * y + z * z <= reach * reach and abs(fx) < CELL_LIMIT
+                and abs(fy) < CELL_LIMIT and abs(fz) < CELL_LIMIT):
+            i, j, k = int(np.floor(fx)), int(np.floor(fy)), int(np.floor(fz))
+            keys[n] = key = pack(i, j, k)
+            offsets[n, 0] = (fx - i - 0.5) * cell_size
+            offsets[n, 1] = (fy - j - 0.5) * cell_size
+            offsets[n, 2] = (fz - k - 0.5) * cell_size
+            slot = home_slot(key, rows.shape[0] - 1)
+            likely[n] = rows[slot, 1] if rows[slot, 0] == key else -1
+
+
+@njit(cache=True, nogil=True)
+def _begin(masks, cells, key, row):
+    """Begin a cell without points; returns how many blocks are new."""
+    cells.key[row] = key
+    cells.moments[row] = np.float32(0.0)
+    cells.fitted[row] = np.float32(NEVER)
+    i, j, k = unpack(key)
+    return _mark(masks, i, j, k)
 
 
 @njit(cache=True, nogil=True, inline='always')

@@ -57,7 +57,8 @@ class VoxelMap:
         Cells farther than this from the sensor are forgotten little by little [m].
     max_cells : int, optional
         Cells held at most, for which address space is set aside at once. As the map fills up,
-        the radius shrinks. Without, room grows by doubling, which takes its time.
+        the radius shrinks; where there is none, the map then takes in no more cells. By default
+        room grows by doubling, which takes its time.
 
     Attributes
     ----------
@@ -98,26 +99,26 @@ class VoxelMap:
         pose : (4, 4) float64 array
             ``T_map_sensor`` [m].
         """
-        before, done, reach = self._size, 0, self._reach()
+        before, done = self._size, 0
         while True:
             self._size, self._blocks, done = add(
-                points, pose, done, self.cell_size, reach, self.rows, self.masks, self.cells,
-                self._size, self._blocks, self.max_cells is not None)
+                points, pose, done, self.cell_size, self._reach(), self.rows, self.masks,
+                self.cells, self._size, self._blocks, self.max_cells is not None)
             if done == len(points):
                 break
             self._make_room()
         work = WORK + 2 * (self._size - before)
         self._enlarge(work)
-        if np.isfinite(reach):
+        if np.isfinite(self.radius):
             self._size, self._blocks, self._cursor = forget(
                 self.rows, self.masks, *(self._next or (self.rows, self.masks)), self._entered,
                 self.cells, self._size, self._blocks, self._cursor, work, pose[:3, 3].copy(),
-                reach, self.cell_size)
+                self._reach(), self.cell_size)
             self._entered = min(self._entered, self._size)
 
     def _reach(self) -> float:
         """Distance [m] beyond which cells go, so that what is farthest leaves a full map first."""
-        if self.max_cells is None:
+        if self.max_cells is None or np.isinf(self.radius):
             return self.radius
         return self.radius * min(1.0, SPARE * (1.0 - self._size / self.max_cells))
 
@@ -125,8 +126,8 @@ class VoxelMap:
         """Double at once whatever is full."""
         if self._size == len(self.cells.key):
             grown = _allocate(2 * self._size)
-            for old, new in zip(self.cells, grown, strict=True):
-                new[: self._size] = old[: self._size]
+            for name in Cells._fields:
+                getattr(grown, name)[: self._size] = getattr(self.cells, name)
             self.cells = grown
         while 2 * self._size >= len(self.rows) or 2 * self._blocks >= len(self.masks):
             self._enlarge(self._size)
