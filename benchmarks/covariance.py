@@ -107,7 +107,8 @@ def registrations(job: Job) -> list[Trial]:
             voxels.insert(measure(lidar, beams, ranges, sigma, rng), pose)
         truth, ranges = place[-1]
         scan = measure(lidar, beams, ranges, sigma, rng)
-        keypoints = select(scan, config.preprocess.voxel_size, config.preprocess.max_keypoints)
+        keypoints = scan[
+            select(scan, config.preprocess.voxel_size, config.preprocess.max_keypoints)]
         guess = retract(truth, GUESS * rng.standard_normal(6))
         result = dcreg_ros.register(
             keypoints, voxels, guess, settings, guess_covariance=np.diag(GUESS**2))

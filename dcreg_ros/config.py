@@ -154,9 +154,12 @@ class MapConfig(_Section):
 
     voxel_size: float = parameter(
         0.5, low=0.01, high=10.0, unit='m',
-        doc='Edge of a voxel of the local map; a cell with statistics of its points has half of it.')
+        doc='Edge of a voxel of the local map; a cell with statistics of its points has half.')
     radius: float = parameter(
         100.0, low=1.0, high=1000.0, unit='m', doc='Voxels farther from the sensor are forgotten.')
+    max_cells: int = parameter(
+        2000000, low=1000, high=100000000,
+        doc='Cells held at most, each some 150 bytes; of a full map the farthest are forgotten.')
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import dcreg_ros
 from dcreg_ros.config import OdometryConfig, RegistrationConfig
 from dcreg_ros.geometry.se3 import exp_se3, inverse, log_se3
 from dcreg_ros.odometry.motion import MAX_EXTRAPOLATION, MotionModel
-from dcreg_ros.odometry.preprocess import middle_of_sweep, undistort
 from dcreg_ros.simulation.lidar import LidarModel
 from dcreg_ros.simulation.recording import simulate
 
@@ -156,30 +155,6 @@ def test_bad_arguments_are_refused_by_name(arguments, text):
 def test_query_plane_is_refused_with_the_reason():
     with pytest.raises(ValueError, match=r'registration\.association should be "map_plane"'):
         dcreg_ros.LidarOdometry(OdometryConfig(registration=RegistrationConfig()))
-
-
-def test_undistort_is_the_motion_of_each_point_at_its_time():
-    rng = np.random.default_rng(0)
-    world = rng.uniform(-20, 20, (500, 3))
-    twist = np.array([0.3, -0.2, 1.5, 2.0, 0.5, -0.1])
-    times = rng.uniform(-0.03, 0.07, 500)
-    seen = np.array([
-        (np.linalg.inv(exp_se3(twist * t)) @ np.r_[p, 1.0])[:3]
-        for p, t in zip(world, times, strict=True)])
-    expected = (np.linalg.inv(exp_se3(twist * 0.02)) @ np.c_[world, np.ones(500)].T).T[:, :3]
-    assert undistort(seen, times, 0.02, twist, 0.0, 100.0) == pytest.approx(expected, abs=1e-5)
-
-
-def test_range_limits_are_inclusive_and_drop_nan():
-    points = np.array([[1.0, 0, 0], [0, 2.0, 0], [0, 0, 0.5], [3, 0, 0], [np.nan, 1, 1]])
-    kept = undistort(points, None, 0.0, np.zeros(6), 1.0, 2.0)
-    assert (kept == points[:2]).all()
-
-
-def test_middle_of_a_sweep():
-    assert middle_of_sweep(None) == 0.0
-    assert middle_of_sweep(np.array([np.nan])) == 0.0
-    assert middle_of_sweep(np.array([-0.1, np.nan, 0.04])) == pytest.approx(-0.03)
 
 
 def test_motion_model_extrapolates_by_time_and_not_for_ever():

@@ -20,7 +20,7 @@ FITS_WELL = 0.8
 MIN_NEAR = 0.05
 """Share of all points that have to be near a surface."""
 STRAY, STRAY_TURN, STRAY_WAY = 0.1, np.radians(20.0), 0.5
-"""Share of the points for every factor e of the distance, and what turn [rad] and way [m] are far."""
+"""Share of points for every factor e of the distance; what turn [rad] and way [m] are far."""
 SURPRISE = 6.0
 """Standard deviations from the prediction beyond which a better match is looked for."""
 

@@ -3,7 +3,6 @@
 """LiDAR odometry: the method from scan to pose, top to bottom."""
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,19 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from dcreg_ros.config import OdometryConfig
 from dcreg_ros.geometry.se3 import check_transform, exp_se3
 from dcreg_ros.odometry.frame import Frame
-from dcreg_ros.odometry.preprocess import middle_of_sweep, undistort
-from dcreg_ros.odometry.selection import select
+from dcreg_ros.odometry.preprocess import Scan, middle_of_sweep, prepare
 from dcreg_ros.odometry.tracker import Outcome, Tracker
 from dcreg_ros.registration.covariance import bounded, to_ros_order
 from dcreg_ros.registration.points import as_points
 
 Array = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class _Scan:
-    points: Array
-    keypoints: Array
+POINTS_PER_KEYPOINT = 7
+"""About how many points of a scan are used for each that is registered. The first scan gives all
+it has: alone, and thinned, it would show the pattern of the sensor more than the scene."""
 
 
 class LidarOdometry:
@@ -97,7 +93,7 @@ class LidarOdometry:
         prepared = time.perf_counter()
         fix = track.locate(scan.keypoints, forecast)
         registered = time.perf_counter()
-        outcome = self._tracker.update(scan.points, scan.keypoints, fix, forecast)
+        outcome = self._tracker.update(scan.surface, scan.keypoints, fix, forecast)
         mapped = time.perf_counter()
         timings = {
             'preprocess': prepared - began,
@@ -110,15 +106,14 @@ class LidarOdometry:
 
     def _preprocess(
         self, points: Array, times: Array | None, middle: float, twist: Array
-    ) -> _Scan:
+    ) -> Scan:
         config = self.config.preprocess
-        usable = undistort(
-            points, times if config.deskew else None, middle, twist, config.min_range,
-            config.max_range)
-        return _Scan(usable, select(usable, config.voxel_size, config.max_keypoints))
+        begun = len(self._tracker.track.map) > 0
+        most = POINTS_PER_KEYPOINT * config.max_keypoints if begun else np.inf
+        return prepare(points, times, middle, twist, config, most)
 
     def _frame(
-        self, stamp: float, pose: Array, scan: _Scan, outcome: Outcome,
+        self, stamp: float, pose: Array, scan: Scan, outcome: Outcome,
         timings: dict[str, float],
     ) -> Frame:
         """All that is known after a scan, with the `pose` (4, 4) at its stamp."""
@@ -139,7 +134,7 @@ class LidarOdometry:
             degeneracy=outcome.report,
             status='first' if match is None else 'coasting' if trouble else 'tracking',
             reason=trouble or empty,
-            num_points=len(scan.points),
+            num_points=scan.num_points,
             num_keypoints=len(scan.keypoints),
             timings=timings,
             recovery=outcome.recovery,

@@ -35,8 +35,6 @@ REACH = 1.0
 of the prediction."""
 BETTER = 0.05
 """Share of the points by which a place found has to fit better than the prediction's match."""
-MAX_MAP_POINTS = 40000
-"""Points of a scan that go into the map at most; dense scans see each cell many times over."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,8 @@ class Track:
 
     def __init__(self, config: OdometryConfig) -> None:
         self.config = config
-        self.map = VoxelMap(config.map.voxel_size, config.map.radius)
+        self.map = VoxelMap(
+            config.map.voxel_size, config.map.radius, config.map.max_cells)
         self.motion = MotionModel()
         self.drift = Drift(config.registration.min_sigma)
         self.report: DegeneracyReport | None = None
@@ -185,7 +184,7 @@ class Track:
         """
         config = self.config.registration
         pose = forecast.pose if fix.match is None else fix.match.transform
-        self.map.insert(_every_few(points), pose)
+        self.map.insert(points, pose)
         gain = None
         if fix.match is not None and self.motion.pose is not None:
             # The error so far, seen from the new pose, plus that of this motion.
@@ -221,7 +220,7 @@ class Track:
         track = Track(self.config)
         track.drift = copy.copy(drift)
         track.motion = self.motion.moved_on(forecast.time, forecast.pose)
-        track.map.insert(_every_few(points), forecast.pose)
+        track.map.insert(points, forecast.pose)
         return track
 
 
@@ -232,8 +231,3 @@ def _weakly_at(predicted: Array, match: RegistrationResult) -> Array:
     basis = np.linalg.qr(match.degeneracy.weak_twists.T)[0]
     off = local(match.transform, predicted)
     return np.asarray(retract(match.transform, basis @ (basis.T @ off)))
-
-
-def _every_few(points: Array) -> Array:
-    """Every n-th point, evenly, so that there are no more than the map has use for."""
-    return np.ascontiguousarray(points[:: -(-len(points) // MAX_MAP_POINTS) or 1])

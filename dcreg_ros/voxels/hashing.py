@@ -8,24 +8,27 @@ from numpy.typing import NDArray
 
 from dcreg_ros.inner_loop import inner_loop
 
-EMPTY = np.int64(-1)
+EMPTY = np.int64(0)
+"""No key is zero, so that zeroed memory, which costs nothing until it is touched, is empty."""
 CELL_BITS = 21
 CELL_LIMIT = 1 << (CELL_BITS - 1)
 """Cells run from -CELL_LIMIT to CELL_LIMIT - 1 along each axis: 500 km at 0.5 m."""
 _MASK = (1 << CELL_BITS) - 1
+_SIGN = np.int64(-(1 << 63))
 
 
 def make_table(least: int) -> NDArray[np.int64]:
     """Empty table (S, 2) of keys and rows, S a power of two not below `least`."""
     size = 1 << (max(least, 16) - 1).bit_length()
-    return np.full((size, 2), EMPTY, np.int64)
+    return np.zeros((size, 2), np.int64)
 
 
 @njit(cache=True, nogil=True, inline='always')
 def pack(i, j, k):
     """Key of a cell; cells beyond the limit are folded back, never out of bounds."""
     return (
-        (((i + CELL_LIMIT) & _MASK) << (2 * CELL_BITS))
+        _SIGN
+        | (((i + CELL_LIMIT) & _MASK) << (2 * CELL_BITS))
         | (((j + CELL_LIMIT) & _MASK) << CELL_BITS)
         | ((k + CELL_LIMIT) & _MASK)
     )
@@ -43,23 +46,27 @@ def unpack(key):
 
 @njit(cache=True, nogil=True, inline='always')
 def home_slot(key, mask):
-    """Slot where the search for a key begins (finaliser of splitmix64)."""
+    """Slot where the search for a key begins: Fibonacci hashing (Knuth, 6.4) of all its bits."""
     h = np.uint64(key)
-    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.int64((h ^ (h >> np.uint64(31))) & np.uint64(mask))
+    h = (h ^ (h >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
+    return np.int64((h >> np.uint64(32)) & np.uint64(mask))
+
+
+@njit(cache=True, nogil=True)
+def seek(table, key):
+    """Slot that holds a key, or else the empty one where it would go."""
+    mask = table.shape[0] - 1
+    slot = home_slot(key, mask)
+    while table[slot, 0] != key and table[slot, 0] != EMPTY:
+        slot = (slot + 1) & mask
+    return slot
 
 
 @inner_loop
 def find_slot(table, key):
     """Slot that holds a key, or -1."""
-    mask = table.shape[0] - 1
-    slot = home_slot(key, mask)
-    while table[slot, 0] != key:
-        if table[slot, 0] == EMPTY:
-            return -1
-        slot = (slot + 1) & mask
-    return slot
+    slot = seek(table, key)
+    return slot if table[slot, 0] == key else -1
 
 
 @inner_loop
@@ -72,10 +79,7 @@ def find(table, key):
 @njit(cache=True, nogil=True)
 def insert_key(table, key, row):
     """Enter a key that is not in the table yet; the table must have room."""
-    mask = table.shape[0] - 1
-    slot = home_slot(key, mask)
-    while table[slot, 0] != EMPTY:
-        slot = (slot + 1) & mask
+    slot = seek(table, key)
     table[slot, 0], table[slot, 1] = key, row
 
 

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Range filter, deskewing, thinning and selection against slow numpy."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial import cKDTree
+
+from dcreg_ros.config import PreprocessConfig
+from dcreg_ros.geometry.se3 import exp_se3
+from dcreg_ros.odometry.preprocess import dense_range, middle_of_sweep, prepare
+from dcreg_ros.odometry.selection import one_per_cell, select
+
+EVERY_POINT = PreprocessConfig(
+    min_range=0.0, max_range=100.0, voxel_size=0.01, max_keypoints=1000000)
+
+
+def test_each_point_is_moved_by_the_motion_at_its_time():
+    rng = np.random.default_rng(0)
+    world = rng.uniform(-20, 20, (500, 3))
+    twist = np.array([0.3, -0.2, 1.5, 2.0, 0.5, -0.1])
+    times = rng.uniform(-0.03, 0.07, 500)
+    seen = np.array([
+        (np.linalg.inv(exp_se3(twist * t)) @ np.r_[p, 1.0])[:3]
+        for p, t in zip(world, times, strict=True)])
+    expected = (np.linalg.inv(exp_se3(twist * 0.02)) @ np.c_[world, np.ones(500)].T).T[:, :3]
+    scan = prepare(seen, times, 0.02, twist, EVERY_POINT)
+    assert scan.surface == pytest.approx(expected, abs=1e-5)
+    assert (scan.keypoints == scan.surface).all()
+
+
+def test_a_fast_turn_is_undone_within_a_tenth_of_a_millimetre_at_100_m():
+    times = np.linspace(-0.05, 0.05, 1001)
+    twist = np.array([0.0, 0.0, 3.0, 0.0, 0.0, 0.0])
+    seen = 99.0 * np.c_[np.cos(3.0 * times), -np.sin(3.0 * times), np.zeros(1001)]
+    scan = prepare(seen, times, 0.0, twist, EVERY_POINT)
+    assert np.abs(scan.surface - [99.0, 0.0, 0.0]).max() < 1e-4
+
+
+def test_range_limits_are_inclusive_and_drop_nan():
+    points = np.array([
+        [1.0, 0, 0], [0, 2.0, 0], [0, 0, 0.5], [3, 0, 0], [np.nan, 1, 1], [np.inf, 1, 1]])
+    scan = prepare(points, None, 0.0, np.zeros(6), PreprocessConfig(min_range=1.0, max_range=2.0))
+    assert (scan.surface == points[:2]).all()
+    assert scan.num_points == 2
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
+def test_points_without_a_time_are_left_out_while_moving(bad):
+    points, times = np.ones((4, 3)) * np.arange(1, 5)[:, None], np.array([0.0, bad, 0.1, bad])
+    twist = np.array([0.0, 0, 0, 1, 0, 0])
+    scan = prepare(points, times, 0.0, twist, EVERY_POINT)
+    assert scan.surface == pytest.approx(points[[0, 2]] + [[0, 0, 0], [0.1, 0, 0]])
+    assert prepare(points, np.full(4, bad), 0.0, twist, EVERY_POINT).num_points == 0
+    assert prepare(points, np.full(4, bad), 0.0, np.zeros(6), EVERY_POINT).num_points == 4
+
+
+def test_middle_of_a_sweep():
+    assert middle_of_sweep(None) == 0.0
+    assert middle_of_sweep(np.array([])) == 0.0
+    assert middle_of_sweep(np.array([np.nan])) == 0.0
+    assert middle_of_sweep(np.array([-0.1, np.nan, 0.04])) == pytest.approx(-0.03)
+    assert middle_of_sweep(np.array([-0.1, np.inf, 0.04])) == pytest.approx(-0.03)
+    assert middle_of_sweep(np.array([-0.1, 0.02, 0.04])) == pytest.approx(-0.03)
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.integers(1, 60000), st.integers(100, 20000),
+    st.sampled_from([0.1, 0.5, 1.5]))
+@settings(max_examples=40, deadline=None)
+def test_thinning_by_range_leaves_about_as_many_as_asked(seed, count, most, sigma):
+    rng = np.random.default_rng(seed)
+    ranges = np.exp(rng.normal(2.0, sigma, count))
+    points = ranges[:, None] * np.array([0.6, -0.8, 0.0])
+    usable = (ranges >= 0.5) & (ranges <= 100.0)
+    near = dense_range(points, 0.5, 100.0, most)
+    scan = prepare(points, None, 0.0, np.zeros(6), PreprocessConfig(), most)
+    assert scan.num_points == usable.sum()
+    if usable.sum() <= 0.7 * most:
+        assert near == 0.0 and len(scan.surface) == usable.sum()
+    else:
+        shares = np.minimum(1.0, (ranges[usable] / near) ** 2) if near else np.ones(usable.sum())
+        # The range comes from a sample, and the points from the shares evenly.
+        assert 0.7 * min(most, usable.sum()) < shares.sum() < 1.4 * most
+        assert len(scan.surface) == pytest.approx(shares.sum(), abs=10 + 0.02 * count)
+
+
+def test_thinning_spares_the_far_and_takes_from_all_beams():
+    """64 beams, column by column: twice as far is four times as likely to stay."""
+    ranges = np.tile(np.linspace(5.0, 40.0, 64), 2000)
+    angles = np.repeat(np.linspace(0.0, 6.28, 2000), 64)
+    points = ranges[:, None] * np.c_[np.cos(angles), np.sin(angles), np.zeros(128000)]
+    scan = prepare(points, None, 0.0, np.zeros(6), PreprocessConfig(), 20000)
+    kept = np.bincount(np.searchsorted(
+        np.linspace(5.0, 40.0, 64) - 0.1, np.linalg.norm(scan.surface, axis=1)) - 1)
+    near = dense_range(points, 0.5, 100.0, 20000)
+    expected = 2000 * np.minimum(1.0, (np.linspace(5.0, 40.0, 64) / near) ** 2)
+    assert kept == pytest.approx(expected, abs=20)
+
+
+@given(st.integers(0, 300), st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_thinning_keeps_the_first_of_each_cell(count, seed):
+    points = np.random.default_rng(seed).uniform(-2, 2, (count, 3))
+    seen, expected = set(), []
+    for point in points:
+        cell = tuple(np.floor(point / 0.4).astype(int))
+        if cell not in seen:
+            seen.add(cell)
+            expected.append(point)
+    rows = one_per_cell(points, np.arange(count), 0.4)
+    assert (points[rows] == np.array(expected).reshape(-1, 3)).all()
+
+
+@given(st.integers(100, 5000), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_selection_keeps_few_points_of_every_region(most, seed):
+    points = np.random.default_rng(seed).uniform(-20, 20, (20000, 3)) * (1.0, 1.0, 0.05)
+    kept = points[select(points, 0.3, most)]
+    assert 0.3 * most < len(kept) <= most
+    distance, _ = cKDTree(kept).query(points)
+    assert distance.max() < 6.0 * np.sqrt(1600.0 / len(kept))
