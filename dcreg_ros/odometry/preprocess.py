@@ -13,7 +13,8 @@ from dcreg_ros.geometry.se3 import exp_se3
 from dcreg_ros.odometry.selection import select
 
 KNOTS = 128
-"""Poses computed along a sweep; linear in between: at 3 rad/s within 0.1 mm at 100 m."""
+"""Poses computed along a sweep of 0.1 s: to first order from the nearest, at 3 rad/s within 0.1 mm
+at 100 m."""
 SEEN = 1 << 14
 """Cells that are remembered while points are thinned for the first time."""
 BLOCK = 256
