@@ -20,6 +20,8 @@ MIN_POINTS = 6.0
 MIN_CELLS = 3
 LINE = 0.05
 """Middle over largest eigenvalue below which points are a line and say nothing of a plane."""
+CORNER = 0.3
+"""The same for the points of a single cell, where a line with a corner in the middle has 0.25."""
 FLAT = 0.1
 """Smallest over middle eigenvalue above which they are no surface."""
 COMMON_SIGMA = 0.002
@@ -76,13 +78,14 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
         shape = _principal(sums, matrix, vectors)
         if shape < 0 or not math.sqrt(max(matrix[0, 0], 0.0)) < tolerance:
             break  # no surface, nor will more of it be one
-        if shape == 0:
+        if shape == 0 or (reach == 0 and matrix[1, 1] < CORNER * matrix[2, 2]):
             continue
         bend_minor = bend_major = 0.0
         if reach > 0:
             one_line, bend_minor, bend_major = _layout(
                 cells, cell_size, i, j, k, reach, members, found, sums, matrix[0, 0], vectors)
             if one_line:
+                best, plane[10] = WORST_TILT, np.float32(-1.0)  # so is what its own cell showed
                 continue
         # A few points fit any plane: their residuals count for more, the more of them there are.
         noise = (max(matrix[0, 0], 0.0) * sums[0] + SENSOR_WEIGHT * SENSOR_SIGMA**2) / (
