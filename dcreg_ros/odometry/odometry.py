@@ -26,7 +26,7 @@ MAX_RMSE = 0.25
 """Residual, in search radii, above which a match is not believed: it closed in on no surface."""
 PATIENCE = 3
 """Scans in a row that do not fit the map, after which it is begun anew."""
-POINTS_PER_KEYPOINT = 7
+POINTS_PER_KEYPOINT = 5
 """About how many points of a scan are used for each that is registered. The first scan gives all
 it has: alone, and thinned, it would show the pattern of the sensor more than the scene."""
 
