@@ -17,7 +17,7 @@ from dcreg_ros.registration.points import as_points
 
 Array = NDArray[np.float64]
 
-POINTS_PER_KEYPOINT = 7
+POINTS_PER_KEYPOINT = 5
 """About how many points of a scan are used for each that is registered. The first scan gives all
 it has: alone, and thinned, it would show the pattern of the sensor more than the scene."""
 
