@@ -56,24 +56,18 @@ class ClusterSums(NamedTuple):
 
 def sums_of(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Matrix) -> ClusterSums:
     """Sums over the matches that `matcher` found last, with residuals as of `transform` (4, 4)."""
-    moved = matcher._source @ transform[:3, :3].T + transform[:3, 3]
-    normals = matcher._plane[:, :3]
-    residuals = np.einsum('ij,ij->i', normals, moved) + matcher._plane[:, 3]
-    kept = np.flatnonzero(matcher._usable & counted(matcher, moved, residuals))
-    residuals = residuals[kept]
+    rows, places, normals, residuals = counted(matcher, transform)
     if isinstance(matcher, MapPlaneMatcher):
-        places = matcher._mean[kept]
+        places = matcher._mean[rows]
         scale2 = matcher._scale**2
         slopes = weights = scale2 / (scale2 + residuals**2)
         curvatures = slopes**2 * (4.0 * slopes - 3.0)
     else:
-        places = moved[kept]
         weights = 1.0 - WEIGHT_SLOPE * np.abs(residuals)
         slopes = 2.0 * weights - 1.0
         curvatures = slopes**2 - 2.0 * (1.0 - weights) * weights
     return cluster_sums(
-        matcher._source[kept], places, normals[kept], transform, weights * residuals, slopes,
-        curvatures)
+        matcher._source[rows], places, normals, transform, weights * residuals, slopes, curvatures)
 
 
 def cluster_sums(

@@ -5,18 +5,57 @@
 Plain numpy, and off the way of all others: ``linearize`` never keeps single matches.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dcreg_ros.registration.map_plane import CUT, MapPlaneMatcher
-from dcreg_ros.registration.query_plane import (
-    MIN_WEIGHT,
-    NEIGHBORS,
-    WEIGHT_SLOPE,
-    QueryPlaneMatcher,
-)
+from dcreg_ros.registration.query_plane import MIN_WEIGHT, WEIGHT_SLOPE, QueryPlaneMatcher
 
 Array = NDArray[np.float64]
+
+
+class Counted(NamedTuple):
+    """The matches that are near enough and no outliers.
+
+    Attributes
+    ----------
+    rows : (M,) int array
+        Of the arrays of the matcher.
+    places : (M, 3) float array
+        Where the points lie, target frame [m].
+    normals : (M, 3) float array
+        Unit normals of their planes, target frame.
+    residuals : (M,) float array
+        Signed distances to the planes [m].
+    """
+
+    rows: NDArray[np.intp]
+    places: Array
+    normals: Array
+    residuals: Array
+
+
+def counted(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Array) -> Counted:
+    """Return those that `matcher` found last, seen from `transform` (4, 4)."""
+    if isinstance(matcher, MapPlaneMatcher):
+        usable, plane = matcher._usable, matcher._plane
+    else:
+        usable, plane = matcher._kept.usable, matcher._kept.plane
+    rows = np.flatnonzero(usable)
+    planes = plane[rows]
+    places = matcher._source[rows] @ transform[:3, :3].T + transform[:3, 3]
+    residuals = np.einsum('ij,ij->i', planes[:, :3], places) + planes[:, 3]
+    if isinstance(matcher, MapPlaneMatcher):
+        near = np.linalg.norm(matcher._mean[rows] - places, axis=1) < matcher._radius
+        kept = near & (np.abs(residuals) < CUT * matcher._scale)
+    else:
+        offsets = matcher._tree.points[matcher._kept.neighbors[rows]] - places[:, None]
+        d2 = np.einsum('ijk,ijk->ij', offsets, offsets)
+        near = (d2 < matcher._radius**2).all(axis=1)
+        kept = near & (1.0 - WEIGHT_SLOPE * np.abs(residuals) > MIN_WEIGHT)
+    return Counted(rows[kept], places[kept], planes[kept, :3], residuals[kept])
 
 
 def jacobians(
@@ -38,21 +77,6 @@ def jacobians(
     residuals : (M,) float array
         Signed distances to the planes [m].
     """
-    source, planes = matcher._source, matcher._plane
-    moved = source @ transform[:3, :3].T + transform[:3, 3]
-    residuals = np.einsum('ij,ij->i', planes[:, :3], moved) + planes[:, 3]
-    kept = matcher._usable & counted(matcher, moved, residuals)
-    normals = planes[kept, :3] @ transform[:3, :3]
-    return np.c_[np.cross(source[kept], normals), normals], residuals[kept]
-
-
-def counted(
-    matcher: QueryPlaneMatcher | MapPlaneMatcher, moved: Array, residuals: Array
-) -> NDArray[np.bool_]:
-    """Which matches (N,) are near enough and not outliers."""
-    if isinstance(matcher, MapPlaneMatcher):
-        near = np.linalg.norm(matcher._mean - moved, axis=1) < matcher._radius
-        return np.asarray(near & (np.abs(residuals) < CUT * matcher._scale))
-    neighbors = matcher._tree.points[matcher._neighbors[:, :NEIGHBORS]]
-    near = np.linalg.norm(neighbors - moved[:, None], axis=2).max(axis=1) < matcher._radius
-    return np.asarray(near & (1.0 - WEIGHT_SLOPE * np.abs(residuals) > MIN_WEIGHT))
+    rows, _, normals, residuals = counted(matcher, transform)
+    turned = normals @ transform[:3, :3]
+    return np.c_[np.cross(matcher._source[rows], turned), turned], residuals

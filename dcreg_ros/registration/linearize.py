@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from dcreg_ros.inner_loop import inner_loop
+
 CHUNKS = 32
 """Parts a source is cut into: fixed, so that sums do not depend on how many threads run."""
 
@@ -48,7 +50,7 @@ class NormalEquations(NamedTuple):
     noise: NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def add_match(sums, point, rotation, normal, residual, error, slope, tilt2):
     """Add one match to `sums` (SUMS,).
 

@@ -10,12 +10,14 @@ at once abort the process.
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcreg_ros.registration.linearize import CHUNKS, SUMS
+
+A, B = TypeVar('A'), TypeVar('B')
 
 MAX_THREADS = 8
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -27,6 +29,15 @@ def available_threads() -> int:
     """Cores this process may run on, up to eight."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return min(cores or 1, MAX_THREADS)
+
+
+def both(threads: int, first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
+    """Call both, at once unless `threads` is 1 (0 for all cores); they release the GIL."""
+    stride = threads or available_threads()
+    if stride == 1:
+        return first(), second()
+    pending = _pool(stride).submit(second)
+    return first(), pending.result()
 
 
 def sum_parts(kernel: Callable[..., None], threads: int, *arguments: Any) -> NDArray[np.float64]:
@@ -48,12 +59,17 @@ def sum_parts(kernel: Callable[..., None], threads: int, *arguments: Any) -> NDA
     """
     parts = np.zeros((CHUNKS, SUMS))
     stride = threads or available_threads()
-    if stride > 1 and stride not in _pools:
-        _pools[stride] = ThreadPoolExecutor(stride - 1, thread_name_prefix='dcreg')
     pending = [
-        _pools[stride].submit(kernel, *arguments, parts, first, stride)
+        _pool(stride).submit(kernel, *arguments, parts, first, stride)
         for first in range(1, stride)]
     kernel(*arguments, parts, 0, stride)
     for future in pending:
         future.result()
     return parts
+
+
+def _pool(stride: int) -> ThreadPoolExecutor:
+    """The threads beside the one that calls."""
+    if stride not in _pools:
+        _pools[stride] = ThreadPoolExecutor(stride - 1, thread_name_prefix='dcreg')
+    return _pools[stride]
