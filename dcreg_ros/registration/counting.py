@@ -8,13 +8,13 @@ fraction of what it costs to find the nearest.
 
 import numpy as np
 
-from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.inner_loop import inlined, inner_loop
 
 MAX_LEAVES = 48
 """More leaves than this are too many to look at for each query."""
 
 
-@inner_loop
+@inlined
 def leaves_near(tree, box, limit2, numbers, boxes, stack):
     """Find the leaves closer than ``sqrt(limit2)`` to a `box` (6,); returns how many.
 
@@ -45,7 +45,7 @@ def leaves_near(tree, box, limit2, numbers, boxes, stack):
     return count
 
 
-@inner_loop
+@inlined
 def count_near(leaves, numbers, boxes, size, queries, limit2, box_d2, counts):
     """Count the points closer than ``sqrt(limit2)`` to each of `queries` (N, 3).
 

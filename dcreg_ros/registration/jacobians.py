@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcreg_ros.registration.map_plane import CUT, MapPlaneMatcher
-from dcreg_ros.registration.query_plane import MIN_WEIGHT, WEIGHT_SLOPE, QueryPlaneMatcher
+from dcreg_ros.registration.query_plane import QueryPlaneMatcher, list_matches
 
 Array = NDArray[np.float64]
 
@@ -39,22 +39,17 @@ class Counted(NamedTuple):
 
 def counted(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Array) -> Counted:
     """Return those that `matcher` found last, seen from `transform` (4, 4)."""
-    if isinstance(matcher, MapPlaneMatcher):
-        usable, plane = matcher._usable, matcher._plane
-    else:
-        usable, plane = matcher._kept.usable, matcher._kept.plane
-    rows = np.flatnonzero(usable)
-    planes = plane[rows]
-    places = matcher._source[rows] @ transform[:3, :3].T + transform[:3, 3]
+    source = matcher._source
+    if isinstance(matcher, QueryPlaneMatcher):
+        rows, residuals = list_matches(
+            transform, source, matcher._tree.points, matcher._radius, matcher._kept)
+        places = source[rows] @ transform[:3, :3].T + transform[:3, 3]
+        return Counted(rows, places, matcher._kept.plane[rows, :3], residuals)
+    rows = np.flatnonzero(matcher._usable)
+    planes, places = matcher._plane[rows], source[rows] @ transform[:3, :3].T + transform[:3, 3]
     residuals = np.einsum('ij,ij->i', planes[:, :3], places) + planes[:, 3]
-    if isinstance(matcher, MapPlaneMatcher):
-        near = np.linalg.norm(matcher._mean[rows] - places, axis=1) < matcher._radius
-        kept = near & (np.abs(residuals) < CUT * matcher._scale)
-    else:
-        offsets = matcher._tree.points[matcher._kept.neighbors[rows]] - places[:, None]
-        d2 = np.einsum('ijk,ijk->ij', offsets, offsets)
-        near = (d2 < matcher._radius**2).all(axis=1)
-        kept = near & (1.0 - WEIGHT_SLOPE * np.abs(residuals) > MIN_WEIGHT)
+    near = np.linalg.norm(matcher._mean[rows] - places, axis=1) < matcher._radius
+    kept = near & (np.abs(residuals) < CUT * matcher._scale)
     return Counted(rows[kept], places[kept], planes[kept, :3], residuals[kept])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.inner_loop import inlined, inner_loop
 from dcreg_ros.registration.leaves import LEAF_SIZE, sort_into_leaves
 
 MAX_DEPTH = 64
@@ -91,7 +91,7 @@ def _bound(rows, axis, second, boxes):
                 boxes[node, k], boxes[node, 3 + k] = least, most
 
 
-@inner_loop
+@inlined
 def nearest(tree, x, y, z, limit2, found_d2, found, stack, hits):
     """Find the ``len(found)`` points nearest to a query, nearest first; returns how many.
 
@@ -134,7 +134,7 @@ def nearest(tree, x, y, z, limit2, found_d2, found, stack, hits):
     return min(count, wanted)
 
 
-@inner_loop
+@inlined
 def _hits(leaves, leaf, x, y, z, limit2, hits):
     """Put squared distance and row of the points of a leaf in reach into `hits`; their number."""
     count = 0

@@ -11,7 +11,7 @@ from numba import njit
 
 from dcreg_ros.inner_loop import inner_loop
 
-LEAF_SIZE = 16
+LEAF_SIZE = 32
 """Points of a leaf, and only the last has fewer: a few vector registers of each coordinate."""
 SAMPLE = 25
 """Most rows a pivot is chosen from."""

@@ -4,15 +4,15 @@
 
 import math
 
-from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.inner_loop import inlined, inner_loop
 
 EPSILON = 2.220446049250313e-16
 
 
-WELL_CONDITIONED = 1e-4
+WELL_CONDITIONED = 1e-8
 
 
-@inner_loop
+@inlined
 def quick_plane(points, tolerance, plane):
     """As :func:`fit_plane` by normal equations: 1 if it fits, 0 if not, -1 if ill conditioned."""
     k = points.shape[0]

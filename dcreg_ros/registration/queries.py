@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.inner_loop import inlined, inner_loop
 from dcreg_ros.registration.counting import MAX_LEAVES, count_near, leaves_near
 from dcreg_ros.registration.kdtree import MAX_DEPTH, nearest
 from dcreg_ros.registration.leaves import LEAF_SIZE
@@ -67,7 +67,7 @@ class Scratch(NamedTuple):
 
     rows: NDArray[np.int64]
     places: NDArray[np.float64]
-    limits: NDArray[np.float64]
+    moved: NDArray[np.float64]
     box: NDArray[np.float64]
     leaf_numbers: NDArray[np.int64]
     leaf_boxes: NDArray[np.float64]
@@ -88,43 +88,40 @@ def make_scratch():
     return Scratch(
         np.empty(LEAF_SIZE, np.int64), np.empty((LEAF_SIZE, 3)), np.empty(LEAF_SIZE), np.empty(6),
         np.empty(MAX_LEAVES, np.int64), np.empty((6, MAX_LEAVES)), np.empty(MAX_LEAVES),
-        np.empty(LEAF_SIZE, np.int64), np.empty(NEIGHBORS + 1), np.empty(NEIGHBORS + 1, np.int64),
+        np.empty(LEAF_SIZE, np.int64), np.empty(NEIGHBORS + 1),
+        np.empty(NEIGHBORS + 1, np.int64),
         np.empty(MAX_DEPTH, np.int64), np.empty((MAX_DEPTH, 2)), np.empty((NEIGHBORS, 3)),
         np.empty((NEIGHBORS, 3)), np.empty((3, 3)))
 
 
 @inner_loop
 def associate(transform, source, tree, radius, tolerance, kept, start, end, scratch):
-    """Bring what is `kept` of source rows `start` to `end`, leaf after leaf, up to `transform`."""
-    reach = SEARCH_MARGIN * radius
-    box, counts, places = scratch.box, scratch.counts, scratch.places
-    for low in range(start, end, LEAF_SIZE):
-        stale = _stale(transform, source, kept, low, min(end, low + LEAF_SIZE), reach, scratch)
-        counts[:stale] = NEIGHBORS
-        # Queries further apart than they reach belong to a sparse cloud.
-        if max(box[3] - box[0], box[4] - box[1], box[5] - box[2]) > reach:
-            size = leaves_near(
-                tree, box, reach * reach, scratch.leaf_numbers, scratch.leaf_boxes, scratch.stack)
-            if size >= 0:
-                count_near(
-                    tree.leaves, scratch.leaf_numbers, scratch.leaf_boxes, size, places[:stale],
-                    reach * reach, scratch.leaf_d2, counts)
-        for k in range(stale):
-            if counts[k] >= NEIGHBORS:
-                counts[k] = nearest(
-                    tree, places[k, 0], places[k, 1], places[k, 2],
-                    scratch.limits[k] * scratch.limits[k], scratch.found_d2, scratch.found,
-                    scratch.stack, scratch.hits)
-            _keep(scratch.rows[k], counts[k], tree.points, radius, tolerance, kept, scratch)
+    """Bring what is `kept` of source rows `start` to `end`, leaf after leaf, up to `transform`.
 
-
-@inner_loop
-def _stale(transform, source, kept, low, high, reach, scratch):
-    """Find the queries among rows `low` to `high` that must be searched for; returns how many.
-
-    Their rows, places, limits of the search [m] and box go into `scratch`, the places into `kept`.
+    Returns how many had to be searched for.
     """
-    t, anchor, rows, places, box = transform, kept.anchor, scratch.rows, scratch.places, scratch.box
+    reach = SEARCH_MARGIN * radius
+    rows, moved, counts = scratch.rows, scratch.moved, scratch.counts
+    searched = 0
+    for low in range(start, end, LEAF_SIZE):
+        stale = _stale(transform, source, kept, low, min(end, low + LEAF_SIZE), scratch)
+        counted = _count(tree, stale, reach, scratch)
+        for k in range(stale):
+            if counted and counts[k] < NEIGHBORS:
+                _leave(rows[k], reach - radius, kept)
+            else:
+                _search(rows[k], moved[k], tree, radius, reach, tolerance, kept, scratch)
+        searched += stale
+    return searched
+
+
+@inlined
+def _stale(transform, source, kept, low, high, scratch):
+    """Find the queries among rows `low` to `high` that have moved too far; returns how many.
+
+    Their rows, places, movements [m] and box go into `scratch`, the places into `kept`, too.
+    """
+    t, anchor, places, box = transform, kept.anchor, scratch.places, scratch.box
     count = 0
     box[:3], box[3:] = np.inf, -np.inf
     for i in range(low, high):
@@ -135,10 +132,7 @@ def _stale(transform, source, kept, low, high, reach, scratch):
         dx, dy, dz = x - anchor[i, 0], y - anchor[i, 1], z - anchor[i, 2]
         moved2 = dx * dx + dy * dy + dz * dz
         if not moved2 < kept.slack2[i]:
-            # The six nearest of before are no further away than this.
-            known = kept.sixth[i] + math.sqrt(moved2)
-            scratch.limits[count] = min(reach, known + _ROUNDING * (1.0 + known))
-            rows[count] = i
+            scratch.rows[count], scratch.moved[count] = i, math.sqrt(moved2)
             anchor[i, 0], anchor[i, 1], anchor[i, 2] = x, y, z
             places[count, 0], places[count, 1], places[count, 2] = x, y, z
             box[0], box[1], box[2] = min(box[0], x), min(box[1], y), min(box[2], z)
@@ -147,28 +141,55 @@ def _stale(transform, source, kept, low, high, reach, scratch):
     return count
 
 
-@inner_loop
-def _keep(i, count, points, radius, tolerance, kept, scratch):
-    """Keep what the search for query `i` has found: `count` neighbours."""
+@inlined
+def _count(tree, stale, reach, scratch):
+    """Count the points near the first `stale` places, where that pays; whether it does."""
+    box = scratch.box
+    # Queries further apart than they reach belong to a sparse cloud.
+    if not max(box[3] - box[0], box[4] - box[1], box[5] - box[2]) > reach:
+        return False
+    size = leaves_near(
+        tree, box, reach * reach, scratch.leaf_numbers, scratch.leaf_boxes, scratch.stack)
+    if size < 0:
+        return False
+    count_near(
+        tree.leaves, scratch.leaf_numbers, scratch.leaf_boxes, size, scratch.places[:stale],
+        reach * reach, scratch.leaf_d2, scratch.counts)
+    return True
+
+
+@inlined
+def _leave(i, slack, kept):
+    """Leave query `i` without a plane until it has moved `slack` [m]."""
     kept.usable[i] = False
     kept.sixth[i] = np.inf
-    reach = SEARCH_MARGIN * radius
+    kept.slack2[i] = slack * slack
+
+
+@inlined
+def _search(i, moved, tree, radius, reach, tolerance, kept, scratch):
+    """Find the neighbours of query `i`, which has `moved` [m], and the plane through them."""
+    # The six nearest of before are no further away than this.
+    known = kept.sixth[i] + moved
+    limit = min(reach, known + _ROUNDING * (1.0 + known))
+    count = nearest(
+        tree, kept.anchor[i, 0], kept.anchor[i, 1], kept.anchor[i, 2], limit * limit,
+        scratch.found_d2, scratch.found, scratch.stack, scratch.hits)
     if count < NEIGHBORS:
-        kept.slack2[i] = (reach - radius) * (reach - radius)
+        _leave(i, reach - radius, kept)
         return
-    fifth = math.sqrt(scratch.found_d2[NEIGHBORS - 1])
-    sixth = reach
-    if count > NEIGHBORS:
-        sixth = kept.sixth[i] = math.sqrt(scratch.found_d2[NEIGHBORS])
-    kept.fifth[i] = fifth
+    fifth, sixth = math.sqrt(scratch.found_d2[NEIGHBORS - 1]), reach
     if not fifth < radius:
-        kept.slack2[i] = (fifth - radius) * (fifth - radius)
+        _leave(i, fifth - radius, kept)
         return
+    if count > NEIGHBORS:
+        sixth = math.sqrt(scratch.found_d2[NEIGHBORS])
     kept.slack2[i] = 0.25 * (sixth - fifth) * (sixth - fifth)
+    kept.fifth[i], kept.sixth[i] = fifth, sixth if count > NEIGHBORS else np.inf
     for k in range(NEIGHBORS):
         row = kept.neighbors[i, k] = scratch.found[k]
         for axis in range(3):
-            scratch.near[k, axis] = points[row, axis]
+            scratch.near[k, axis] = tree.points[row, axis]
     fits = quick_plane(scratch.near, tolerance, kept.plane[i])
     if fits < 0:
         fits = int(fit_plane(scratch.near, tolerance, scratch.u, scratch.v, kept.plane[i]))

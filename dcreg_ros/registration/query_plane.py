@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Association "query plane", the paper's: a plane through the five points nearest to a query."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -9,12 +10,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from dcreg_ros.config import RegistrationConfig
-from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.inner_loop import inlined, inner_loop
 from dcreg_ros.registration.kdtree import build_kdtree
 from dcreg_ros.registration.leaves import LEAF_SIZE, sort_into_leaves
 from dcreg_ros.registration.linearize import CHUNKS, NormalEquations, add_match, unpack
 from dcreg_ros.registration.queries import NEIGHBORS, associate, make_scratch, nothing_kept
-from dcreg_ros.registration.threads import both, sum_parts
+from dcreg_ros.registration.threads import both, share_parts
+from dcreg_ros.registration.tickets import hand_in, take
 
 WEIGHT_SLOPE = 0.9  # weight s = 1 - 0.9 |r|, |r| in metres (paper's implementation)
 MIN_WEIGHT = 0.1
@@ -46,58 +48,83 @@ class QueryPlaneMatcher:
         self._radius = config.search_radius
         self._tolerance = config.plane_tolerance
         self._threads = config.threads
+        self._searched = np.full(CHUNKS, len(source))
 
     def linearize(self, transform: NDArray[np.float64]) -> NormalEquations:
         """Match the source at `transform` (4, 4), ``T_target_source``, and sum the equations."""
-        parts = sum_parts(
-            _linearize, self._threads, transform, self._source, self._tree, self._radius,
-            self._tolerance, self._kept)
+        # Once most queries keep their planes, to wake up another thread takes longer.
+        work = int(self._searched.sum()) + len(self._source) // 16
+        parts = share_parts(
+            _linearize, self._threads if work > 1000 else 1, transform, self._source, self._tree,
+            self._radius, self._tolerance, self._kept, self._searched)
         return NormalEquations(*unpack(parts))
 
 
 @njit(cache=True, nogil=True)
-def _linearize(transform, source, tree, radius, tolerance, kept, parts, first, stride):
+def _linearize(transform, source, tree, radius, tolerance, kept, searched, parts, tickets):
     """Fill rows of `parts` (CHUNKS, SUMS); what is `kept` is brought up to `transform`."""
     n = source.shape[0]
     leaves = (n + LEAF_SIZE - 1) // LEAF_SIZE
     rotation, scratch = transform[:3, :3].copy(), make_scratch()
-    for part in range(first, CHUNKS, stride):
+    part = take(tickets)
+    while part < CHUNKS:
         start = leaves * part // CHUNKS * LEAF_SIZE
         end = min(n, leaves * (part + 1) // CHUNKS * LEAF_SIZE)
-        associate(transform, source, tree, radius, tolerance, kept, start, end, scratch)
+        searched[part] = associate(
+            transform, source, tree, radius, tolerance, kept, start, end, scratch)
         _sum(transform, rotation, source, tree.points, radius, kept, start, end, parts[part])
+        hand_in(tickets)
+        part = take(tickets)
 
 
 @inner_loop
 def _sum(transform, rotation, source, points, radius, kept, start, end, sums):
     """Add the matches of source rows `start` to `end` to `sums` (SUMS,)."""
-    t, anchor = transform, kept.anchor
     for i in range(start, end):
-        if not kept.usable[i]:
-            continue
-        p, q = source[i], kept.plane[i]
-        x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]
-        y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]
-        z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]
-        dx, dy, dz = x - anchor[i, 0], y - anchor[i, 1], z - anchor[i, 2]
-        to_spare = radius - kept.fifth[i]
-        # One that has moved less than it has to spare need not measure all five.
-        if not dx * dx + dy * dy + dz * dz < to_spare * to_spare and not all_within(
-            points, kept.neighbors[i], x, y, z, radius * radius,
-        ):
-            continue
-        r = q[0] * x + q[1] * y + q[2] * z + q[3]
+        r = _residual(i, transform, source, points, radius, kept)
         s = 1.0 - WEIGHT_SLOPE * abs(r)
         if s > MIN_WEIGHT:
-            add_match(sums, p, rotation, q, r, s * r, s - WEIGHT_SLOPE * abs(r), 0.0)
+            add_match(
+                sums, source[i], rotation, kept.plane[i], r, s * r, s - WEIGHT_SLOPE * abs(r), 0.0)
+
+
+@njit(cache=True, nogil=True)
+def list_matches(transform, source, points, radius, kept):
+    """Source rows (M,) of the matches, and their signed distances (M,) to the planes [m]."""
+    rows, residuals = np.empty(len(source), np.int64), np.empty(len(source))
+    count = _list(transform, source, points, radius, kept, rows, residuals)
+    return rows[:count], residuals[:count]
 
 
 @inner_loop
-def all_within(points, rows, x, y, z, limit2):
-    """Whether all rows of `points` are closer than ``sqrt(limit2)`` to a query."""
-    for k in range(NEIGHBORS):
-        row = rows[k]
-        dx, dy, dz = points[row, 0] - x, points[row, 1] - y, points[row, 2] - z
-        if not dx * dx + dy * dy + dz * dz < limit2:
-            return False
-    return True
+def _list(transform, source, points, radius, kept, rows, residuals):
+    """Fill `rows` and `residuals`; their number."""
+    count = 0
+    for i in range(len(source)):
+        r = _residual(i, transform, source, points, radius, kept)
+        if 1.0 - WEIGHT_SLOPE * abs(r) > MIN_WEIGHT:
+            rows[count], residuals[count] = i, r
+            count += 1
+    return count
+
+
+@inlined
+def _residual(i, t, source, points, radius, kept):
+    """Signed distance of query `i` at transform `t` to its plane; NaN where it has none."""
+    if not kept.usable[i]:
+        return math.nan
+    p, q, anchor, neighbors = source[i], kept.plane[i], kept.anchor[i], kept.neighbors[i]
+    x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]
+    y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]
+    z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]
+    dx, dy, dz = x - anchor[0], y - anchor[1], z - anchor[2]
+    to_spare = radius - kept.fifth[i]
+    # All five may have to be within the radius still; one that has moved less than it had to
+    # spare need not measure.
+    if not dx * dx + dy * dy + dz * dz < to_spare * to_spare:
+        for k in range(NEIGHBORS):
+            near = points[neighbors[k]]
+            dx, dy, dz = near[0] - x, near[1] - y, near[2] - z
+            if not dx * dx + dy * dy + dz * dz < radius * radius:
+                return math.nan
+    return q[0] * x + q[1] * y + q[2] * z + q[3]
