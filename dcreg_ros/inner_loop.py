@@ -11,3 +11,5 @@ Numba counts who holds an array, with instructions that lock the memory bus, whe
 on or a row is taken out of it: in a search for neighbours that was half of the time. Without its
 runtime there is nothing to count; to allocate is then an error at compile time.
 """
+
+inlined = njit(cache=True, nogil=True, _nrt=False, inline='always')

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Planes of map cells against surfaces whose normals are known, and occupied cells by brute force."""
+"""Planes of map cells against known surfaces, and occupied cells against brute force."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,8 @@ def test_a_ring_across_a_corner_is_no_surface():
     found, _ = planes(filled(ring))
     assert not len(found) or np.abs(found[:, 0]).max() < 0.5
     # The same corner seen by rings all along it has its two walls, and no third.
-    walls = np.concatenate([ring + [shift, 0.0, 0.0] for shift in np.linspace(-3.0, 3.0, 61)])
+    shifts = np.outer(np.linspace(-3.0, 3.0, 61), [1.0, 0.0, 0.0])
+    walls = np.concatenate([ring + shift for shift in shifts])
     found, _ = planes(filled(walls))
     assert len(found) > 100 and np.abs(found[:, 0]).max() < 0.2
 

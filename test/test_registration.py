@@ -34,7 +34,7 @@ def room(seed=0, count=6000):
 @pytest.mark.parametrize('mitigation', ['none', 'dcreg'])
 def test_finds_a_known_pose(association, mitigation):
     truth = pose(x=0.1, y=-0.15, z=0.05, roll=2.0, pitch=-1.0, yaw=4.0)
-    target = room(0, 20000)  # some points in every cell of a map
+    target = room(0, 40000)  # as dense as what a map has seen for some scans
     source = apply(inverse(truth), room(1)) + np.random.default_rng(2).normal(
         scale=0.005, size=(6000, 3))
     config = dcreg_ros.RegistrationConfig(association=association, mitigation=mitigation)

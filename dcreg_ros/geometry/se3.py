@@ -168,11 +168,29 @@ def check_transform(transform: ArrayLike, name: str) -> Matrix:
         raise ValueError(f'{name} should have shape (4, 4), not {out.shape}')
     if not np.isfinite(out).all():
         raise ValueError(f'{name} has values that are not finite')
-    rotation = out[:3, :3]
-    rigid = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
-    if not rigid or np.linalg.det(rotation) < 0 or not np.allclose(out[3], [0, 0, 0, 1]):
+    skewed, mirrored, last = _flaws(out)
+    if skewed > 1e-3 or mirrored or last > 1e-5:
         raise ValueError(f'{name} is not a rigid transform (rotation and last row 0 0 0 1)')
-    # Matrices typed or read with a few digits are common; the ICP needs a proper rotation.
-    u, _, vt = np.linalg.svd(rotation)
-    out[:3, :3] = rotation if np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-12) else u @ vt
+    if skewed > 1e-12:
+        # Matrices typed or read with a few digits are common; the ICP needs a proper rotation.
+        u, _, vt = np.linalg.svd(out[:3, :3])
+        out[:3, :3] = u @ vt
     return out
+
+
+@njit(cache=True, nogil=True)
+def _flaws(transform):
+    """How far a (4, 4) matrix is from a rotation, whether it mirrors, and its last row is off."""
+    r = transform
+    skewed = last = 0.0
+    for i in range(4):
+        last = max(last, abs(r[3, i] - (1.0 if i == 3 else 0.0)))
+    for i in range(3):
+        for j in range(3):
+            product = r[i, 0] * r[j, 0] + r[i, 1] * r[j, 1] + r[i, 2] * r[j, 2]
+            skewed = max(skewed, abs(product - (1.0 if i == j else 0.0)))
+    determinant = (
+        r[0, 0] * (r[1, 1] * r[2, 2] - r[1, 2] * r[2, 1])
+        - r[0, 1] * (r[1, 0] * r[2, 2] - r[1, 2] * r[2, 0])
+        + r[0, 2] * (r[1, 0] * r[2, 1] - r[1, 1] * r[2, 0]))
+    return skewed, determinant < 0.0, last

@@ -193,7 +193,7 @@ class Track:
                 fix.match.guess_share, forecast.elapsed, config.min_sigma, config.max_sigma)
             if self.motion.twist.any() and fix.match.degeneracy is not None:
                 foreseen = self.motion.predict(forecast.time, 0.0, None)[0]
-                known = ~fix.match.degeneracy.mask.reshape(2, 3).any(axis=1)
+                known = np.logical_not(fix.match.degeneracy.mask.reshape(2, 3).any(axis=1))
                 self.drift.learn(local(foreseen, pose), forecast.elapsed, known)
             gain = self.drift.velocity_gain(forecast.elapsed)
         if len(self.map):

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.registration.jacobians import counted, distances
+from dcreg_ros.registration.jacobians import counted
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.query_plane import WEIGHT_SLOPE, QueryPlaneMatcher
 from dcreg_ros.voxels.hashing import find, insert_key, make_table, pack
@@ -56,22 +56,17 @@ class ClusterSums(NamedTuple):
 
 def sums_of(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Matrix) -> ClusterSums:
     """Sums over the matches that `matcher` found last, with residuals as of `transform` (4, 4)."""
-    moved = matcher._source @ transform[:3, :3].T + transform[:3, 3]
-    normals = matcher._plane[:, :3]
-    residuals = distances(matcher, moved)
-    kept = np.flatnonzero(matcher._usable & counted(matcher, moved, residuals))
-    residuals = residuals[kept]
+    rows, places, normals, residuals = counted(matcher, transform)
     if isinstance(matcher, MapPlaneMatcher):
-        weights = slopes = matcher._slope[kept]
-        inlying = matcher._scale2[kept] / (matcher._scale2[kept] + residuals**2)
+        weights = slopes = matcher._slope[rows]
+        inlying = matcher._scale2[rows] / (matcher._scale2[rows] + residuals**2)
         curvatures = slopes**2 * (4.0 * inlying - 3.0)
     else:
         weights = 1.0 - WEIGHT_SLOPE * np.abs(residuals)
         slopes = 2.0 * weights - 1.0
         curvatures = slopes**2 - 2.0 * (1.0 - weights) * weights
     return cluster_sums(
-        matcher._source[kept], moved[kept], normals[kept], transform, weights * residuals, slopes,
-        curvatures)
+        matcher._source[rows], places, normals, transform, weights * residuals, slopes, curvatures)
 
 
 def cluster_sums(

@@ -16,6 +16,7 @@ things make that larger than ``s^2 H^-1``:
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from dcreg_ros.config import RegistrationConfig
@@ -104,18 +105,28 @@ def registration_covariance(
     PoseUncertainty
         Symmetric, eigenvalues within the squared bounds.
     """
-    variance = residual_variance(equations)
-    meat = gradient_scatter(equations, sums, variance)
+    guess = np.eye(6) * max_sigma**2 if guess_covariance is None else guess_covariance
+    return PoseUncertainty(*_uncertainty(
+        equations, sums, weight, np.ascontiguousarray(guess), residual_variance(equations),
+        SURFACE_SHARE, BIAS_SHARE, min_sigma, max_sigma))
+
+
+@njit(cache=True, nogil=True)
+def _uncertainty(
+    equations, sums, weight, guess, variance, surface_share, bias_share, min_sigma, max_sigma
+):
+    """Fields of :class:`PoseUncertainty`; `guess` (6, 6) is the covariance of the guess."""
+    meat = _gradient_scatter(equations, sums, variance, surface_share, bias_share)
     # What nobody knows is as uncertain as it may be, and no inverse is singular.
     unknown = np.eye(6) * (variance / max_sigma**2)
-    inverse = np.linalg.inv(answer(equations, sums) + weight + unknown)
+    inverse = np.linalg.inv(_answer(equations, sums) + weight + unknown)
     share = inverse @ weight
-    guess = np.eye(6) * max_sigma**2 if guess_covariance is None else guess_covariance
     covariance = inverse @ (meat + variance * unknown) @ inverse + share @ guess @ share.T
-    return PoseUncertainty(bounded(covariance, min_sigma, max_sigma), share)
+    return _bounded(covariance, min_sigma, max_sigma), share
 
 
-def answer(equations: NormalEquations, sums: ClusterSums) -> Matrix:
+@njit(cache=True, nogil=True)
+def _answer(equations, sums):
     """How the gradient answers to a motion (6, 6), between LEAST_ANSWER and 1 of the Hessian."""
     hessian = equations.hessian
     scale = max(np.trace(sums.bread) / max(np.trace(hessian), 1e-300), 0.0)
@@ -123,15 +134,16 @@ def answer(equations: NormalEquations, sums: ClusterSums) -> Matrix:
     units = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
     values, modes = np.linalg.eigh(hessian / np.outer(units, units))
     known = values > ZERO * values[-1]
-    roots = np.sqrt(values[known])
-    into = units[:, None] * modes[:, known] * roots
-    out_of = modes[:, known] / (units[:, None] * roots)
+    roots, kept = np.sqrt(values[known]), modes[:, known]
+    into = units.reshape(6, 1) * kept * roots
+    out_of = kept / (units.reshape(6, 1) * roots)
     shares, vectors = np.linalg.eigh(out_of.T @ changed @ out_of)
     basis = into @ vectors
-    return np.asarray((basis * np.clip(shares, LEAST_ANSWER, 1.0)) @ basis.T)
+    return (basis * np.clip(shares, LEAST_ANSWER, 1.0)) @ basis.T
 
 
-def gradient_scatter(equations: NormalEquations, sums: ClusterSums, variance: float) -> Matrix:
+@njit(cache=True, nogil=True)
+def _gradient_scatter(equations, sums, variance, surface_share, bias_share):
     """Covariance of the gradient (6, 6), pairs of matches that share errors included."""
     matches = equations.num_matches
     missing = max(MIN_RESIDUAL**2 - equations.error2 / max(equations.weight, 1e-9), 0.0)
@@ -143,16 +155,21 @@ def gradient_scatter(equations: NormalEquations, sums: ClusterSums, variance: fl
         shared = (sums.products[level] - larger * pairs) / pairs
         # That much is found among independent residuals as well, each pair being counted twice.
         by_chance = CHANCE * variance * np.sqrt(2.0 / pairs)
-        shared = float(np.clip(shared - by_chance, 0.0, variance))
+        shared = min(max(shared - by_chance, 0.0), variance)
         out += shared * sums.pairs[level]
         larger += shared
     bias2 = max(sums.side_bias2 - SIDES * variance / max(matches, 1), 0.0)
-    common = SURFACE_SHARE**2 * variance + BIAS_SHARE * bias2
-    return np.asarray(out + common * (sums.pairs[2] + equations.hessian))
+    common = surface_share**2 * variance + bias_share * bias2
+    return out + common * (sums.pairs[2] + equations.hessian)
 
 
 def bounded(covariance: Matrix, min_sigma: float, max_sigma: float) -> Matrix:
     """Symmetric (6, 6) covariance with the standard deviation of every direction within bounds."""
+    return np.asarray(_bounded(np.ascontiguousarray(covariance), min_sigma, max_sigma))
+
+
+@njit(cache=True, nogil=True)
+def _bounded(covariance, min_sigma, max_sigma):
     values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
     clipped = (vectors * np.clip(values, min_sigma**2, max_sigma**2)) @ vectors.T
     return 0.5 * (clipped + clipped.T)

@@ -5,18 +5,55 @@
 Plain numpy, and off the way of all others: ``linearize`` never keeps single matches.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
-from dcreg_ros.registration.query_plane import (
-    MIN_WEIGHT,
-    NEIGHBORS,
-    WEIGHT_SLOPE,
-    QueryPlaneMatcher,
-)
+from dcreg_ros.registration.query_plane import QueryPlaneMatcher, list_matches
 
 Array = NDArray[np.float64]
+
+
+class Counted(NamedTuple):
+    """The matches that are near enough and no outliers.
+
+    Attributes
+    ----------
+    rows : (M,) int array
+        Of the arrays of the matcher.
+    places : (M, 3) float array
+        Where the points lie, target frame [m].
+    normals : (M, 3) float array
+        Unit normals of their planes, target frame.
+    residuals : (M,) float array
+        Signed distances to the planes [m].
+    """
+
+    rows: NDArray[np.intp]
+    places: Array
+    normals: Array
+    residuals: Array
+
+
+def counted(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Array) -> Counted:
+    """Return those that `matcher` found last, seen from `transform` (4, 4)."""
+    source = matcher._source
+    if isinstance(matcher, QueryPlaneMatcher):
+        rows, residuals = list_matches(
+            transform, source, matcher._tree.points, matcher._radius, matcher._kept)
+        places = source[rows] @ transform[:3, :3].T + transform[:3, 3]
+        return Counted(rows, places, matcher._kept.plane[rows, :3], residuals)
+    rows = np.flatnonzero(matcher._slope > 0.0)
+    places = source[rows] @ transform[:3, :3].T + transform[:3, 3]
+    return Counted(rows, places, matcher._plane[rows, :3], distances(matcher, rows, places))
+
+
+def distances(matcher: MapPlaneMatcher, rows: NDArray[np.intp], places: Array) -> Array:
+    """Signed distances (M,) of `places` (M, 3) from the planes of some rows [m]."""
+    planes = matcher._plane[rows]
+    return np.asarray(np.einsum('ij,ij->i', planes[:, :3], places - planes[:, 3:6]))
 
 
 def jacobians(
@@ -38,28 +75,6 @@ def jacobians(
     residuals : (M,) float array
         Signed distances to the planes [m].
     """
-    source, planes = matcher._source, matcher._plane
-    moved = source @ transform[:3, :3].T + transform[:3, 3]
-    residuals = distances(matcher, moved)
-    kept = matcher._usable & counted(matcher, moved, residuals)
-    normals = planes[kept, :3] @ transform[:3, :3]
-    return np.c_[np.cross(source[kept], normals), normals], residuals[kept]
-
-
-def counted(
-    matcher: QueryPlaneMatcher | MapPlaneMatcher, moved: Array, residuals: Array
-) -> NDArray[np.bool_]:
-    """Which matches (N,) are near enough and not outliers."""
-    if isinstance(matcher, MapPlaneMatcher):
-        return np.asarray(matcher._slope > 0.0)
-    neighbors = matcher._tree.points[matcher._neighbors[:, :NEIGHBORS]]
-    near = np.linalg.norm(neighbors - moved[:, None], axis=2).max(axis=1) < matcher._radius
-    return np.asarray(near & (1.0 - WEIGHT_SLOPE * np.abs(residuals) > MIN_WEIGHT))
-
-
-def distances(matcher: QueryPlaneMatcher | MapPlaneMatcher, moved: Array) -> Array:
-    """Signed distances (N,) of all source points, `moved` into the target frame, to planes."""
-    planes = matcher._plane
-    if isinstance(matcher, MapPlaneMatcher):
-        return np.einsum('ij,ij->i', planes[:, :3], moved - planes[:, 3:6])
-    return np.asarray(np.einsum('ij,ij->i', planes[:, :3], moved) + planes[:, 3])
+    rows, _, normals, residuals = counted(matcher, transform)
+    turned = normals @ transform[:3, :3]
+    return np.c_[np.cross(matcher._source[rows], turned), turned], residuals

@@ -12,12 +12,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-LEAF_SIZE = 8
+from dcreg_ros.inner_loop import inlined, inner_loop
+from dcreg_ros.registration.leaves import LEAF_SIZE, sort_into_leaves
+
 MAX_DEPTH = 64
+"""Room for the nodes that a walk down the tree has yet to visit."""
 
 
 class KdTree(NamedTuple):
     """A built tree; a plain tuple of arrays, so that kernels take it as it is.
+
+    A node comes before all below it, and its first child right after it.
 
     Attributes
     ----------
@@ -25,145 +30,122 @@ class KdTree(NamedTuple):
         The points, leaf after leaf.
     order : (N,) int64 array
         Row of each in the array the tree was built from.
-    bounds : (K, 2) int64 array
-        Stretch of `points` under each node.
-    split : (K,) float64 array
+    leaves : (L, 3, LEAF_SIZE) float64 array
+        The same by coordinate, as vector registers want them; what is left of the last leaf is
+        infinitely far.
+    boxes : (2 L - 1, 6) float64 array
+        Least and largest coordinates below each node.
+    split : (2 L - 1,) float64 array
         Coordinate that parts a node's children.
-    axis : (K,) int64 array
+    axis : (2 L - 1,) int64 array
         Axis of the split; -1 in a leaf.
-    children : (K,) int64 array
-        First child; the second follows it.
+    second : (2 L - 1,) int64 array
+        A node's second child; in a leaf, which one it is.
     """
 
     points: NDArray[np.float64]
     order: NDArray[np.int64]
-    bounds: NDArray[np.int64]
+    leaves: NDArray[np.float64]
+    boxes: NDArray[np.float64]
     split: NDArray[np.float64]
     axis: NDArray[np.int64]
-    children: NDArray[np.int64]
+    second: NDArray[np.int64]
 
 
 def build_kdtree(points: NDArray[np.float64]) -> KdTree:
     """Build a tree over finite points (N, 3), N >= 1."""
-    return KdTree(*_build(np.array(points, dtype=np.float64, order='C')))
+    return KdTree(*_build(points))
 
 
 @njit(cache=True, nogil=True)
 def _build(points):
-    """Arrays of a :class:`KdTree`; `points` is reordered in place."""
-    n = points.shape[0]
-    capacity = max(1, 4 * (n // LEAF_SIZE + 1))
-    order = np.arange(n)
-    bounds = np.empty((capacity, 2), np.int64)
-    split = np.zeros(capacity)
-    axis = np.full(capacity, -1, np.int64)
-    children = np.full(capacity, -1, np.int64)
-    bounds[0, 0], bounds[0, 1] = 0, n
-    used, node = 1, 0
-    while node < used:
-        start, end = bounds[node, 0], bounds[node, 1]
-        if end - start > LEAF_SIZE:
-            widest = _widest_axis(points, start, end)
-            if widest >= 0:
-                middle = (start + end) // 2
-                _select(points, order, start, end - 1, middle, widest)
-                axis[node], split[node], children[node] = widest, points[middle, widest], used
-                bounds[used, 0], bounds[used, 1] = start, middle
-                bounds[used + 1, 0], bounds[used + 1, 1] = middle, end
-                used += 2
-        node += 1
-    return points, order, bounds[:used], split[:used], axis[:used], children[:used]
+    """Arrays of a :class:`KdTree`."""
+    rows, split, axis, second = sort_into_leaves(points)
+    n = rows.shape[0]
+    ordered, order = np.empty((n, 3)), np.empty(n, np.int64)
+    leaves = np.full(((len(axis) + 1) // 2, 3, LEAF_SIZE), np.inf)
+    for i in range(n):
+        order[i] = int(rows[i, 3])
+        for k in range(3):
+            ordered[i, k] = leaves[i // LEAF_SIZE, k, i % LEAF_SIZE] = rows[i, k]
+    boxes = np.empty((len(axis), 6))
+    _bound(rows, axis, second, boxes)
+    return ordered, order, leaves, boxes, split, axis, second
 
 
-@njit(cache=True, nogil=True)
-def _widest_axis(points, start, end):
-    """Axis with the largest extent, or -1 where all points are one."""
-    best, best_extent = -1, 0.0
-    for k in range(3):
-        low = high = points[start, k]
-        for i in range(start + 1, end):
-            low, high = min(low, points[i, k]), max(high, points[i, k])
-        if high - low > best_extent:
-            best, best_extent = k, high - low
-    return best
-
-
-@njit(cache=True, nogil=True)
-def _select(points, order, low, high, middle, axis):
-    """Quickselect: rows before `middle` end up not above its coordinate, rows after not below."""
-    while low < high:
-        # The median of three keeps sorted and constant input from taking quadratic time.
-        a, b, c = points[low, axis], points[(low + high) // 2, axis], points[high, axis]
-        pivot = max(min(a, b), min(max(a, b), c))
-        i, j = low, high
-        while i <= j:
-            while points[i, axis] < pivot:
-                i += 1
-            while points[j, axis] > pivot:
-                j -= 1
-            if i <= j:
-                for k in range(3):
-                    points[i, k], points[j, k] = points[j, k], points[i, k]
-                order[i], order[j] = order[j], order[i]
-                i += 1
-                j -= 1
-        if middle <= j:
-            high = j
-        elif middle >= i:
-            low = i
+@inner_loop
+def _bound(rows, axis, second, boxes):
+    """Fill the boxes of all nodes, from the last leaf to the root."""
+    for node in range(len(axis) - 1, -1, -1):
+        if axis[node] >= 0:
+            other = second[node]
+            for k in range(3):
+                boxes[node, k] = min(boxes[node + 1, k], boxes[other, k])
+                boxes[node, 3 + k] = max(boxes[node + 1, 3 + k], boxes[other, 3 + k])
         else:
-            return
+            low = second[node] * LEAF_SIZE
+            for k in range(3):
+                least = most = rows[low, k]
+                for i in range(low + 1, min(low + LEAF_SIZE, rows.shape[0])):
+                    least, most = min(least, rows[i, k]), max(most, rows[i, k])
+                boxes[node, k], boxes[node, 3 + k] = least, most
 
 
-@njit(cache=True, nogil=True)
-def nearest(tree, x, y, z, limit2, found_d2, found, stack, stack_d):
+@inlined
+def nearest(tree, x, y, z, limit2, found_d2, found, stack, hits):
     """Find the ``len(found)`` points nearest to a query, nearest first; returns how many.
 
     Only points closer than ``sqrt(limit2)`` count. `found_d2` and `found` receive squared
-    distances and rows of ``tree.points``; `stack` (MAX_DEPTH,) int64 and `stack_d` (MAX_DEPTH, 4)
+    distances and rows of ``tree.points``; `stack` (MAX_DEPTH,) int64 and `hits` (MAX_DEPTH, >= 2)
     are scratch.
     """
-    k = found.shape[0]
-    count = 0
-    worst = limit2
-    top = 0
-    stack[0] = 0
-    stack_d[0, 0] = stack_d[0, 1] = stack_d[0, 2] = stack_d[0, 3] = 0.0
+    boxes, split, axis, second = tree.boxes, tree.split, tree.axis, tree.second
+    wanted = found.shape[0]
+    for k in range(wanted):
+        found_d2[k] = np.inf
+    count = top = stack[0] = 0
     while top >= 0:
         node = stack[top]
-        d2, dx, dy, dz = stack_d[top, 0], stack_d[top, 1], stack_d[top, 2], stack_d[top, 3]
         top -= 1
-        if d2 >= worst:
+        dx = max(max(boxes[node, 0] - x, x - boxes[node, 3]), 0.0)
+        dy = max(max(boxes[node, 1] - y, y - boxes[node, 4]), 0.0)
+        dz = max(max(boxes[node, 2] - z, z - boxes[node, 5]), 0.0)
+        if dx * dx + dy * dy + dz * dz >= limit2:
             continue
-        while tree.axis[node] >= 0:
-            axis = tree.axis[node]
-            value = x if axis == 0 else (y if axis == 1 else z)
-            offset = value - tree.split[node]
-            near = tree.children[node]
-            far = near + 1
+        while axis[node] >= 0:
+            offset = (x if axis[node] == 0 else (y if axis[node] == 1 else z)) - split[node]
+            near, far = node + 1, second[node]
             if offset >= 0.0:
                 near, far = far, near
-            # The squared distance to the far box: this axis' share is replaced, the others stay.
-            old = dx if axis == 0 else (dy if axis == 1 else dz)
-            far_d2 = d2 - old * old + offset * offset
-            if far_d2 < worst:
-                top += 1
-                stack[top] = far
-                stack_d[top, 0] = far_d2
-                stack_d[top, 1] = offset if axis == 0 else dx
-                stack_d[top, 2] = offset if axis == 1 else dy
-                stack_d[top, 3] = offset if axis == 2 else dz
+            stack[top + 1] = far
+            top += int(offset * offset < limit2)
             node = near
-        for i in range(tree.bounds[node, 0], tree.bounds[node, 1]):
-            ex, ey, ez = tree.points[i, 0] - x, tree.points[i, 1] - y, tree.points[i, 2] - z
-            e2 = ex * ex + ey * ey + ez * ez
-            if e2 < worst:
-                j = min(count, k - 1)
-                while j > 0 and found_d2[j - 1] > e2:
-                    found_d2[j], found[j] = found_d2[j - 1], found[j - 1]
-                    j -= 1
-                found_d2[j], found[j] = e2, i
-                count = min(count + 1, k)
-                if count == k:
-                    worst = min(worst, found_d2[k - 1])
+        number = _hits(tree.leaves, second[node], x, y, z, limit2, hits)
+        for i in range(number):
+            d2, row = hits[i, 0], np.int64(hits[i, 1])
+            # Down the list in turn, without branches that a processor would guess wrong.
+            for k in range(wanted):
+                other_d2, other = found_d2[k], found[k]
+                nearer = d2 < other_d2
+                found_d2[k], found[k] = d2 if nearer else other_d2, row if nearer else other
+                d2, row = other_d2 if nearer else d2, other if nearer else row
+        count += number
+        limit2 = min(limit2, found_d2[wanted - 1])
+    return min(count, wanted)
+
+
+@inlined
+def _hits(leaves, leaf, x, y, z, limit2, hits):
+    """Put squared distance and row of the points of a leaf in reach into `hits`; their number."""
+    count = 0
+    for i in range(leaves.shape[2]):
+        dx, dy, dz = leaves[leaf, 0, i] - x, leaves[leaf, 1, i] - y, leaves[leaf, 2, i] - z
+        count += int(dx * dx + dy * dy + dz * dz < limit2)
+    if count == 0:
+        return 0  # as in most leaves, and told by vector registers in a few cycles
+    count = 0
+    for i in range(LEAF_SIZE):
+        dx, dy, dz = leaves[leaf, 0, i] - x, leaves[leaf, 1, i] - y, leaves[leaf, 2, i] - z
+        hits[count, 0], hits[count, 1] = dx * dx + dy * dy + dz * dz, leaf * LEAF_SIZE + i
+        count += int(hits[count, 0] < limit2)
     return count

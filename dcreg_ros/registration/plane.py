@@ -4,12 +4,47 @@
 
 import math
 
-from numba import njit
+from dcreg_ros.inner_loop import inlined, inner_loop
 
 EPSILON = 2.220446049250313e-16
 
 
-@njit(cache=True, nogil=True)
+WELL_CONDITIONED = 1e-8
+
+
+@inlined
+def quick_plane(points, tolerance, plane):
+    """As :func:`fit_plane` by normal equations: 1 if it fits, 0 if not, -1 if ill conditioned."""
+    k = points.shape[0]
+    mx = my = mz = 0.0
+    for i in range(k):
+        mx, my, mz = mx + points[i, 0], my + points[i, 1], mz + points[i, 2]
+    mx, my, mz = mx / k, my / k, mz / k
+    xx = xy = xz = yy = yz = zz = 0.0
+    for i in range(k):
+        dx, dy, dz = points[i, 0] - mx, points[i, 1] - my, points[i, 2] - mz
+        xx, xy, xz = xx + dx * dx, xy + dx * dy, xz + dx * dz
+        yy, yz, zz = yy + dy * dy, yz + dy * dz, zz + dz * dz
+    cxx, cxy, cxz = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy
+    cyy, cyz, czz = xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy
+    bx = cxx * mx + cxy * my + cxz * mz
+    by = cxy * mx + cyy * my + cyz * mz
+    bz = cxz * mx + cyz * my + czz * mz
+    norm = math.sqrt(bx * bx + by * by + bz * bz)
+    trace = xx + yy + zz
+    if not norm > WELL_CONDITIONED * trace * trace * math.sqrt(mx * mx + my * my + mz * mz):
+        return -1
+    determinant = xx * cxx + xy * cxy + xz * cxz
+    nx, ny, nz = -bx / norm, -by / norm, -bz / norm
+    d = (determinant / k + mx * bx + my * by + mz * bz) / norm
+    plane[0], plane[1], plane[2], plane[3] = nx, ny, nz, d
+    for i in range(k):
+        if not abs(nx * points[i, 0] + ny * points[i, 1] + nz * points[i, 2] + d) < tolerance:
+            return 0
+    return 1
+
+
+@inner_loop
 def fit_plane(points, tolerance, u, v, plane):
     """Fit `plane` (4,) = (n, d), ``n . q + d = 0``, to `points` (K, 3); whether it fits.
 
@@ -53,7 +88,7 @@ def fit_plane(points, tolerance, u, v, plane):
     return True
 
 
-@njit(cache=True, nogil=True)
+@inner_loop
 def _orthogonalize(u, v):
     """Rotate the columns of `u` until they are orthogonal, ``u <- u v``; `v` (3, 3) is filled."""
     k = u.shape[0]

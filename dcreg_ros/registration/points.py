@@ -27,5 +27,5 @@ def as_points(points: ArrayLike, name: str) -> NDArray[np.float64]:
 def finite_points(points: ArrayLike, name: str) -> NDArray[np.float64]:
     """Return the rows of :func:`as_points` that are finite (REP-117)."""
     array = as_points(points, name)
-    finite = np.isfinite(array).all(axis=1)
-    return array if finite.all() else array[finite]
+    finite = np.isfinite(array)
+    return array if finite.all() else array[finite.all(axis=1)]

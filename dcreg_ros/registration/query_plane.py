@@ -1,28 +1,25 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Association "query plane", the paper's: a plane through the five points nearest to a query.
-
-Most queries move little between iterations. The five nearest stay the same while twice the
-movement is below the gap between the fifth and sixth distance, so they and their plane are kept
-until then: the result is that of searching every time.
-"""
+"""Association "query plane", the paper's: a plane through the five points nearest to a query."""
 
 import math
+from functools import partial
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from dcreg_ros.config import RegistrationConfig
-from dcreg_ros.registration.kdtree import MAX_DEPTH, build_kdtree, nearest
+from dcreg_ros.inner_loop import inlined, inner_loop
+from dcreg_ros.registration.kdtree import build_kdtree
+from dcreg_ros.registration.leaves import LEAF_SIZE, sort_into_leaves
 from dcreg_ros.registration.linearize import CHUNKS, NormalEquations, add_match, unpack
-from dcreg_ros.registration.plane import fit_plane
-from dcreg_ros.registration.threads import sum_parts
+from dcreg_ros.registration.queries import NEIGHBORS, associate, make_scratch, nothing_kept
+from dcreg_ros.registration.threads import both, share_parts
+from dcreg_ros.registration.tickets import hand_in, take
 
-NEIGHBORS = 5
 WEIGHT_SLOPE = 0.9  # weight s = 1 - 0.9 |r|, |r| in metres (paper's implementation)
 MIN_WEIGHT = 0.1
-SEARCH_MARGIN = 1.1  # searching a little beyond the radius tells how far a lone query may move
 
 
 class QueryPlaneMatcher:
@@ -40,7 +37,7 @@ class QueryPlaneMatcher:
     target : (M, 3) float64 array
         Finite points, target frame [m], M >= 1.
     config : RegistrationConfig
-        `search_radius` and `plane_tolerance` are used.
+        `search_radius`, `plane_tolerance` and `threads` are used.
     """
 
     settled = True
@@ -51,85 +48,90 @@ class QueryPlaneMatcher:
         target: NDArray[np.float64],
         config: RegistrationConfig,
     ) -> None:
-        self._tree = build_kdtree(target)
-        self._source = source
+        self._tree, sorted_source = both(
+            config.threads, partial(build_kdtree, target), partial(sort_into_leaves, source))
+        self._source = np.ascontiguousarray(sorted_source[0][:, :3])
+        self._kept = nothing_kept(len(source))
         self._radius = config.search_radius
         self._tolerance = config.plane_tolerance
         self._threads = config.threads
-        n = source.shape[0]
-        self._slack = np.full(n, -1.0)
-        self._anchor = np.zeros((n, 3))
-        self._neighbors = np.zeros((n, NEIGHBORS), np.int64)
-        self._plane = np.zeros((n, 4))
-        self._usable = np.zeros(n, np.bool_)
+        self._searched = np.full(CHUNKS, len(source))
 
     def linearize(self, transform: NDArray[np.float64]) -> NormalEquations:
         """Match the source at `transform` (4, 4), ``T_target_source``, and sum the equations."""
-        parts = sum_parts(
-            _linearize, self._threads, transform, self._source, self._tree, self._radius,
-            self._tolerance, self._slack, self._anchor, self._neighbors, self._plane, self._usable)
+        # Once most queries keep their planes, to wake up another thread takes longer.
+        work = int(self._searched.sum()) + len(self._source) // 16
+        parts = share_parts(
+            _linearize, self._threads if work > 1000 else 1, transform, self._source, self._tree,
+            self._radius, self._tolerance, self._kept, self._searched)
         return NormalEquations(*unpack(parts))
 
 
 @njit(cache=True, nogil=True)
-def _linearize(
-    transform, source, tree, radius, tolerance, slack, anchor, neighbors, plane, usable,
-    parts, first, stride,
-):
-    """Fill rows of `parts` (CHUNKS, SUMS); `slack` to `usable` are kept between iterations."""
+def _linearize(transform, source, tree, radius, tolerance, kept, searched, parts, tickets):
+    """Fill rows of `parts` (CHUNKS, SUMS); what is `kept` is brought up to `transform`."""
     n = source.shape[0]
-    for part in range(first, CHUNKS, stride):
-        _linearize_part(
-            transform, source, tree, radius, tolerance, slack, anchor, neighbors, plane, usable,
-            n * part // CHUNKS, n * (part + 1) // CHUNKS, parts[part])
+    leaves = (n + LEAF_SIZE - 1) // LEAF_SIZE
+    rotation, scratch = transform[:3, :3].copy(), make_scratch()
+    part = take(tickets)
+    while part < CHUNKS:
+        start = leaves * part // CHUNKS * LEAF_SIZE
+        end = min(n, leaves * (part + 1) // CHUNKS * LEAF_SIZE)
+        searched[part] = associate(
+            transform, source, tree, radius, tolerance, kept, start, end, scratch)
+        _sum(transform, rotation, source, tree.points, radius, kept, start, end, parts[part])
+        hand_in(tickets)
+        part = take(tickets)
 
 
-@njit(cache=True, nogil=True)
-def _linearize_part(
-    transform, source, tree, radius, tolerance, slack, anchor, neighbors, plane, usable,
-    start, end, sums,
-):
+@inner_loop
+def _sum(transform, rotation, source, points, radius, kept, start, end, sums):
     """Add the matches of source rows `start` to `end` to `sums` (SUMS,)."""
-    rotation = transform[:3, :3].copy()
-    found_d2, found = np.empty(NEIGHBORS + 1), np.empty(NEIGHBORS + 1, np.int64)
-    stack, stack_d = np.empty(MAX_DEPTH, np.int64), np.empty((MAX_DEPTH, 4))
-    near, u, v = np.empty((NEIGHBORS, 3)), np.empty((NEIGHBORS, 3)), np.empty((3, 3))
-    reach = radius * SEARCH_MARGIN
     for i in range(start, end):
-        p = source[i]
-        x = rotation[0, 0] * p[0] + rotation[0, 1] * p[1] + rotation[0, 2] * p[2] + transform[0, 3]
-        y = rotation[1, 0] * p[0] + rotation[1, 1] * p[1] + rotation[1, 2] * p[2] + transform[1, 3]
-        z = rotation[2, 0] * p[0] + rotation[2, 1] * p[1] + rotation[2, 2] * p[2] + transform[2, 3]
-        dx, dy, dz = x - anchor[i, 0], y - anchor[i, 1], z - anchor[i, 2]
-        if not math.sqrt(dx * dx + dy * dy + dz * dz) < slack[i]:
-            anchor[i, 0], anchor[i, 1], anchor[i, 2] = x, y, z
-            count = nearest(tree, x, y, z, reach * reach, found_d2, found, stack, stack_d)
-            usable[i] = count >= NEIGHBORS
-            if not usable[i]:
-                slack[i] = reach - radius
-                continue
-            sixth = math.sqrt(found_d2[NEIGHBORS]) if count > NEIGHBORS else reach
-            slack[i] = 0.5 * (sixth - math.sqrt(found_d2[NEIGHBORS - 1]))
-            for k in range(NEIGHBORS):
-                neighbors[i, k] = found[k]
-                for axis in range(3):
-                    near[k, axis] = tree.points[found[k], axis]
-            usable[i] = fit_plane(near, tolerance, u, v, plane[i])
-        if not usable[i]:
-            continue
-        if not _all_within(tree.points, neighbors[i], x, y, z, radius * radius):
-            continue
-        r = plane[i, 0] * x + plane[i, 1] * y + plane[i, 2] * z + plane[i, 3]
+        r = _residual(i, transform, source, points, radius, kept)
         s = 1.0 - WEIGHT_SLOPE * abs(r)
         if s > MIN_WEIGHT:
-            add_match(sums, p, rotation, plane[i], r, s * r, s - WEIGHT_SLOPE * abs(r))
+            add_match(
+                sums, source[i], rotation, kept.plane[i], r, s * r, s - WEIGHT_SLOPE * abs(r))
 
 
 @njit(cache=True, nogil=True)
-def _all_within(points, rows, x, y, z, limit2):
-    """Whether all rows of `points` are closer than ``sqrt(limit2)`` to a query."""
-    for row in rows:
-        dx, dy, dz = points[row, 0] - x, points[row, 1] - y, points[row, 2] - z
-        if not dx * dx + dy * dy + dz * dz < limit2:
-            return False
-    return True
+def list_matches(transform, source, points, radius, kept):
+    """Source rows (M,) of the matches, and their signed distances (M,) to the planes [m]."""
+    rows, residuals = np.empty(len(source), np.int64), np.empty(len(source))
+    count = _list(transform, source, points, radius, kept, rows, residuals)
+    return rows[:count], residuals[:count]
+
+
+@inner_loop
+def _list(transform, source, points, radius, kept, rows, residuals):
+    """Fill `rows` and `residuals`; their number."""
+    count = 0
+    for i in range(len(source)):
+        r = _residual(i, transform, source, points, radius, kept)
+        if 1.0 - WEIGHT_SLOPE * abs(r) > MIN_WEIGHT:
+            rows[count], residuals[count] = i, r
+            count += 1
+    return count
+
+
+@inlined
+def _residual(i, t, source, points, radius, kept):
+    """Signed distance of query `i` at transform `t` to its plane; NaN where it has none."""
+    if not kept.usable[i]:
+        return math.nan
+    p, q, anchor, neighbors = source[i], kept.plane[i], kept.anchor[i], kept.neighbors[i]
+    x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]
+    y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]
+    z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]
+    dx, dy, dz = x - anchor[0], y - anchor[1], z - anchor[2]
+    to_spare = radius - kept.fifth[i]
+    # All five may have to be within the radius still; one that has moved less than it had to
+    # spare need not measure.
+    if not dx * dx + dy * dy + dz * dz < to_spare * to_spare:
+        for k in range(NEIGHBORS):
+            near = points[neighbors[k]]
+            dx, dy, dz = near[0] - x, near[1] - y, near[2] - z
+            if not dx * dx + dy * dy + dz * dz < radius * radius:
+                return math.nan
+    return q[0] * x + q[1] * y + q[2] * z + q[3]

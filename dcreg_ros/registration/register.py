@@ -20,7 +20,7 @@ from dcreg_ros.registration.covariance import (
     registration_covariance,
     residual_variance,
 )
-from dcreg_ros.registration.jacobians import distances, jacobians
+from dcreg_ros.registration.jacobians import counted, distances, jacobians
 from dcreg_ros.registration.linearize import NormalEquations
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.points import finite_points
@@ -153,9 +153,13 @@ def iterate(
 
 def _on_surfaces(matcher: Matcher, transform: NDArray[np.float64]) -> tuple[int, int]:
     """How many points have a surface near them, and how many of these are on it."""
-    points = matcher._source @ transform[:3, :3].T + transform[:3, 3]
-    off = np.abs(distances(matcher, points)[matcher._usable])
-    return len(off), int(np.count_nonzero(off < ON_SURFACE))
+    if isinstance(matcher, QueryPlaneMatcher):
+        residuals = counted(matcher, transform).residuals
+    else:
+        rows = np.flatnonzero(matcher._usable)
+        places = matcher._source[rows] @ transform[:3, :3].T + transform[:3, 3]
+        residuals = distances(matcher, rows, places)
+    return len(residuals), int(np.count_nonzero(np.abs(residuals) < ON_SURFACE))
 
 
 def _belief(
@@ -166,7 +170,7 @@ def _belief(
     if guess_covariance is None:
         return report.anchor
     least = np.eye(6) * np.finfo(float).tiny ** 0.25
-    return residual_variance(equations) * np.linalg.inv(guess_covariance + least)
+    return np.asarray(residual_variance(equations) * np.linalg.inv(guess_covariance + least))
 
 
 def _analyze(

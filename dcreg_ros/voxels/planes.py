@@ -20,7 +20,7 @@ MIN_POINTS = 6.0
 MIN_CELLS = 3
 LINE = 0.05
 """Middle over largest eigenvalue below which points are a line and say nothing of a plane."""
-CORNER = 0.3
+CORNER = 0.26
 """The same for the points of a single cell, where a line with a corner in the middle has 0.25."""
 FLAT = 0.1
 """Smallest over middle eigenvalue above which they are no surface."""
