@@ -330,6 +330,8 @@ def report(conditions):
         weak_translation=np.empty((0, 3)),
         weak_twists=np.empty((0, 6)),
         anchor=np.zeros((6, 6)),
+        projector=np.zeros((6, 6)),
+        noise_share=np.zeros((6, 6)),
     )
 
 

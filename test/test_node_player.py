@@ -149,11 +149,13 @@ def test_broken_scan_of_the_real_corridor_crashes_nothing(data_folder, tmp_path)
     assert_same_as_offline(source, tmp_path)
 
 
-def test_real_corridor_is_ill_conditioned_along_its_axis_past_the_door(data_folder, tmp_path):
+def test_real_corridor_is_ill_conditioned_along_its_axis_at_first(data_folder, tmp_path):
     source = linked_corridor(data_folder, tmp_path, range(7, 30))
     run = run_odometry(open_source(source), NodeConfig())
     # The turn at the door, 28 degrees from one scan to the next, loses it for three scans.
     past_the_door = run.frames[4:]
     assert {frame.status for frame in past_the_door} == {'tracking'}
-    # It runs along y of the sensor.
-    assert np.mean([frame.degeneracy.ill_conditioned[4] for frame in past_the_door]) > 0.5
+    # It runs along y of the sensor. From about its tenth scan on doors and corners hold y as well:
+    # the way back agrees with the way there to centimetres.
+    said = [frame.degeneracy.ill_conditioned[4] for frame in past_the_door]
+    assert np.mean(said[:7]) > 0.8 and not any(frame.degeneracy.mask[4] for frame in past_the_door)
