@@ -133,7 +133,8 @@ class Track:
             return Fix(None)
         match = register(
             keypoints, self.map, forecast.pose, self.config.registration,
-            guess_covariance=forecast.covariance, previous=self.report)
+            guess_covariance=forecast.covariance, previous=self.report,
+            doubt=self.drift.doubt(forecast.elapsed))
         searched = False
         if len(keypoints) and is_doubtful(match, forecast.pose, forecast.covariance):
             found = self._search(keypoints, forecast, match)
