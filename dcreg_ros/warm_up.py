@@ -6,7 +6,9 @@ import numpy as np
 
 from dcreg_ros.config import OdometryConfig, RegistrationConfig
 from dcreg_ros.odometry.odometry import LidarOdometry
+from dcreg_ros.odometry.search import search
 from dcreg_ros.registration.register import register
+from dcreg_ros.voxels.map import VoxelMap
 
 
 def warm_up(config: OdometryConfig | None = None) -> None:
@@ -24,4 +26,8 @@ def warm_up(config: OdometryConfig | None = None) -> None:
     times = np.linspace(0.0, 0.1, len(points))
     for k in range(3):
         odometry.process(points + 0.01 * k, times, stamp=0.1 * k)
+    # As where a scan is lost: what that takes must not be compiled then.
+    elsewhere = VoxelMap(0.5)
+    elsewhere.insert(points, np.eye(4))
+    search(elsewhere, points, np.eye(4), 1.0)
     register(points, points, config=RegistrationConfig(max_iterations=2))

@@ -30,7 +30,7 @@ def misfit(match: RegistrationResult) -> str:
     if match.failure_reason:
         return match.failure_reason
     if match.near_surface < MIN_NEAR:
-        return f'only {match.near_surface:.0%} of the scan is near surfaces of the map'
+        return f'the scan does not fit the map: only {match.near_surface:.0%} of it near surfaces'
     if fit_of(match) < FITS:
         return f'the scan does not fit the map: {fit_of(match):.0%} of it on surfaces'
     return ''

@@ -24,7 +24,7 @@ CORRELATED = 10.0
 """How many times larger the variance of a velocity is than the covariance of the motion says."""
 LEARNING = 0.1
 """Share of a new scan in what is learnt of it."""
-FIRST_VELOCITY = np.repeat([0.1, 0.2], 3)
+FIRST_VELOCITY = np.repeat([0.2, 0.5], 3)
 """Velocity with which the first scan may be met, standard deviation [rad/s, m/s]: most robots
 stand or start slowly, and what the geometry does not tell should rest."""
 FIRST_DOUBT = np.repeat([0.5, 3.0], 3)
