@@ -19,7 +19,7 @@ def warm_up(config: OdometryConfig | None = None) -> None:
     config : OdometryConfig, optional
         What is going to be run.
     """
-    grid = np.stack(np.meshgrid(*[np.linspace(-2.0, 2.0, 12)] * 2), axis=-1).reshape(-1, 2)
+    grid = np.stack(np.meshgrid(*[np.linspace(-2.0, 2.0, 48)] * 2), axis=-1).reshape(-1, 2)
     walls = [np.insert(grid, axis, side, axis=1) for axis in range(3) for side in (-2.0, 2.0)]
     points = np.concatenate(walls)
     odometry = LidarOdometry(config)
@@ -29,5 +29,6 @@ def warm_up(config: OdometryConfig | None = None) -> None:
     # As where a scan is lost: what that takes must not be compiled then.
     elsewhere = VoxelMap(0.5)
     elsewhere.insert(points, np.eye(4))
+    elsewhere.insert(8.0 * points, np.eye(4))  # enough for larger tables
     search(elsewhere, points, np.eye(4), 1.0)
     register(points, points, config=RegistrationConfig(max_iterations=2))
