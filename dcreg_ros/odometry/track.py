@@ -28,6 +28,8 @@ FOUND = np.diag(np.repeat([0.05, 0.15], 3) ** 2)
 """Covariance of a place that the search has found [rad^2, m^2]."""
 REFINED = np.diag(np.repeat([0.02, 0.08], 3) ** 2)
 """The same once some of the points were registered there."""
+ROUNDS = 4
+"""How often such a registration is repeated while it gets better."""
 SOME_POINTS = 600
 """Points with which the places found are compared."""
 REACH = 1.0
@@ -164,9 +166,14 @@ class Track:
                 break
         if best is match:
             return match
-        refined = register(
-            keypoints, self.map, _weakly_at(forecast.pose, best), config,
-            guess_covariance=REFINED)
+        guess, refined = _weakly_at(forecast.pose, best), None
+        for _ in range(ROUNDS):  # matches with a wide loss are better found from a better place
+            trial = register(
+                keypoints, self.map, guess, config, guess_covariance=REFINED)
+            if refined is not None and score_of(trial) <= score_of(refined):
+                break
+            refined, guess = trial, _weakly_at(forecast.pose, trial)
+        assert refined is not None  # ROUNDS is at least 1
         # What the map does not tell is still known from the prediction alone.
         left = refined.guess_share @ forecast.covariance @ refined.guess_share.T
         return dataclasses.replace(
