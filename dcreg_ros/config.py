@@ -63,7 +63,7 @@ class RegistrationConfig(_Section):
         doc='How many times more than the noise of the normals explains a direction must be '
             'constrained, for detection "probabilistic".')
     prior_weight: float = parameter(
-        10.0, low=0.0, high=1e9, live=True,
+        3.0, low=0.0, high=1e9, live=True,
         doc='How many times more the prediction counts in weak directions than its uncertainty '
             'says, for mitigation "prior": matches are counted one by one, but err together. 0 is '
             'the same as "none".')

@@ -19,8 +19,9 @@ FITS_WELL = 0.8
 """Share from which no better match is looked for."""
 MIN_NEAR = 0.05
 """Share of all points that have to be near a surface."""
-STRAY, STRAY_TURN, STRAY_WAY = 0.1, np.radians(20.0), 0.5
-"""Share of points for every factor e of the distance; what turn [rad] and way [m] are far."""
+STRAY, STRAY_TURN, STRAY_WAY = 0.1, np.radians([4.0, 4.0, 20.0]), 0.5
+"""Share of points for every factor e of the distance; what turns [rad] and way [m] are far: less
+for roll and pitch, for robots turn about their upright axis."""
 SURPRISE = 6.0
 """Standard deviations from the prediction beyond which a better match is looked for."""
 
@@ -57,7 +58,7 @@ def stray_of(match: RegistrationResult, expected: NDArray[np.float64]) -> float:
     A corridor looks much the same from the other side.
     """
     off = local(expected, match.transform)
-    turn, way = np.linalg.norm(off[:3]) / STRAY_TURN, np.linalg.norm(off[3:]) / STRAY_WAY
+    turn, way = np.linalg.norm(off[:3] / STRAY_TURN), np.linalg.norm(off[3:]) / STRAY_WAY
     return float(STRAY * np.log1p(turn**2 + way**2))
 
 

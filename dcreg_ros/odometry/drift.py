@@ -24,14 +24,11 @@ CORRELATED = 10.0
 """How many times larger the variance of a velocity is than the covariance of the motion says."""
 LEARNING = 0.1
 """Share of a new scan in what is learnt of it."""
-FIRST_VELOCITY = np.repeat([0.2, 0.5], 3)
-"""Velocity with which the first scan may be met, standard deviation [rad/s, m/s]: most robots
-stand or start slowly, and what the geometry does not tell should rest."""
-FIRST_DOUBT = np.repeat([0.5, 3.0], 3)
-"""The same where the geometry does tell: cars may be under way [rad/s, m/s]."""
+FIRST_VELOCITY = np.repeat([0.5, 3.0], 3)
+"""Velocity with which the first scan may be met, standard deviation [rad/s, m/s]."""
 PRIOR_SHARE = 0.05
 """Standard deviation of a prior from elsewhere, as a share of the motion it foresees."""
-PRIOR_FLOOR = np.repeat([0.002, 0.005], 3)
+PRIOR_FLOOR = np.repeat([0.0005, 0.002], 3)
 """The same where it foresees none [rad, m]."""
 
 
@@ -100,10 +97,6 @@ class Drift:
         scale = elapsed / self._elapsed
         walked = np.diag(np.repeat(self._walk2, 3) * elapsed**3)
         return np.asarray(scale**2 * moved @ self.step @ moved.T + walked)
-
-    def doubt(self, elapsed: float) -> Matrix | None:
-        """Covariance (6, 6) of a motion of which nothing is known yet; None later on."""
-        return None if self._elapsed > 0.0 else np.diag((FIRST_DOUBT * elapsed) ** 2)
 
     def given(self, motion: Matrix) -> Matrix:
         """Covariance (6, 6) of a motion ``[w, v]`` (6,) that somebody else foresees.

@@ -49,7 +49,6 @@ def register(
     config: RegistrationConfig | None = None,
     previous: DegeneracyReport | None = None,
     guess_covariance: NDArray[np.float64] | None = None,
-    doubt: NDArray[np.float64] | None = None,
 ) -> RegistrationResult:
     """Align `source` to `target` by point-to-plane ICP.
 
@@ -70,9 +69,6 @@ def register(
     guess_covariance : (6, 6) float array, optional
         Of `initial_guess`, ``[rotation, translation]`` in its body frame [rad^2, m^2]: what weak
         motions held to the guess are worth. Nothing is known of them where it is missing.
-    doubt : (6, 6) float array, optional
-        The same for motions that the geometry does tell, where these may be larger: how wide the
-        robust loss of "map_plane" is to begin with.
 
     Returns
     -------
@@ -108,7 +104,7 @@ def register(
         voxels = VoxelMap(0.5 * config.search_radius)
         voxels.insert(target_points, np.eye(4))
     return iterate(
-        MapPlaneMatcher(points, voxels, config, guess_covariance if doubt is None else doubt),
+        MapPlaneMatcher(points, voxels, config, guess_covariance),
         len(points), guess, config, previous, guess_covariance)
 
 
@@ -206,7 +202,7 @@ def _analyze(
         reference = reference + (1.0 - STEADY**-2) * last.anchor
     return report_of(
         equations.hessian, config.condition_threshold, config.kappa_target, reference, found,
-        config.noise_factor * equations.noise if config.detection == 'probabilistic' else None)
+        equations.noise if config.detection == 'probabilistic' else None)
 
 
 def _success(

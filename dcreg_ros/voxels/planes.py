@@ -42,6 +42,10 @@ SENSOR_SIGMA, SENSOR_WEIGHT = 0.02, 4.0
 """Noise [m] that is expected of a sensor, and how many points this expectation is worth."""
 ONE_CELL = 0.4
 """Share of the spread that one cell may have."""
+HALF = 0.25
+"""Least spread along the points of one half of a plane, as a share of that of the other half."""
+SUSPECT_TILT = 0.2**2
+"""Variance of the tilt [rad^2] of planes through points that may as well lie in two surfaces."""
 WORST_TILT = 0.3**2
 """Variance of the tilt [rad^2] above which a plane says nothing."""
 REFIT = 1.5
@@ -85,7 +89,8 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
             one_line, bend_minor, bend_major = _layout(
                 cells, cell_size, i, j, k, reach, members, found, sums, matrix[0, 0], vectors)
             if one_line:
-                best, plane[10] = WORST_TILT, np.float32(-1.0)  # so is what its own cell showed
+                if best < SUSPECT_TILT:
+                    best, plane[10] = WORST_TILT, np.float32(-1.0)  # so is what its cell showed
                 continue
         # A few points fit any plane: their residuals count for more, the more of them there are.
         noise = (max(matrix[0, 0], 0.0) * sums[0] + SENSOR_WEIGHT * SENSOR_SIGMA**2) / (
@@ -95,7 +100,7 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
         if minor < best:
             best = minor
             _write(plane, sums, vectors, minor, major)
-            if reach > 0:
+            if reach > 1 or (reach > 0 and minor < SUSPECT_TILT):
                 break
 
 
@@ -163,6 +168,7 @@ def _layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vect
     """
     share = 1.0 / sums[0]
     cx, cy, cz = sums[1] * share, sums[2] * share, sums[3] * share
+    low_n = low_v = low_v2 = high_n = high_v = high_v2 = 0.0
     a = b = c = narrow = aside = aside_known = most = 0.0
     u2 = u4 = hu2 = v2 = v4 = hv2 = u2v2 = huv = 0.0
     for n in range(found):
@@ -178,6 +184,14 @@ def _layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vect
         part = m[0] * u * u
         aside += part
         most = max(most, part)
+        if u < 0.0:
+            low_n += m[0]
+            low_v += m[0] * v
+            low_v2 += m[0] * v * v
+        else:
+            high_n += m[0]
+            high_v += m[0] * v
+            high_v2 += m[0] * v * v
         u2 += part
         u4 += part * u * u
         hu2 += h * part
@@ -198,12 +212,24 @@ def _layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vect
         narrow += m[0] * _least(p, q, r)
     side = 2 * reach + 1
     thin = aside_known < 0.5 * aside and found < FILLED * side * side
-    one_line = thin or most > ONE_CELL * (aside + a) or narrow < BENT * _least(a, b, c)
+    one_cell = most > ONE_CELL * (aside + a)
+    low, high = _variance(low_n, low_v, low_v2), _variance(high_n, high_v, high_v2)
+    uneven = min(low, high) < HALF * max(low, high)
+    one_line = (one_cell and uneven) or narrow < BENT * _least(a, b, c)
+    suspect = SUSPECT_TILT if thin or one_cell or uneven else 0.0
     across = _curvature2(hu2, u4 - u2 * u2 * share, noise2)
     along = _curvature2(hv2, v4 - v2 * v2 * share, noise2)
     twisted = _curvature2(huv, u2v2, noise2)
     scale = BENDING * cell_size * cell_size
-    return one_line, scale * (4.0 * across + twisted), scale * (4.0 * along + twisted)
+    return (
+        one_line, scale * (4.0 * across + twisted) + suspect,
+        scale * (4.0 * along + twisted) + suspect)
+
+
+@inner_loop
+def _variance(n, total, squares):
+    """Variance of `n` values from their sums, 0 of none."""
+    return squares / n - (total / n) ** 2 if n > 0.0 else 0.0
 
 
 @inner_loop
