@@ -29,6 +29,7 @@ from dcreg_ros.voxels.hashing import CELL_LIMIT, find, pack
 from dcreg_ros.voxels.map import PLANE, VoxelMap
 from dcreg_ros.voxels.nearest import nearest_occupied, offsets_within
 from dcreg_ros.voxels.planes import fit_cell, is_fresh, make_scratch
+from dcreg_ros.voxels.poles import stands_up, turn_pole
 
 MIN_SCALE = 0.03
 """Least scale of the robust loss [m]: below the noise of common sensors nothing is an outlier."""
@@ -182,6 +183,11 @@ def _associate(
         q[4] += (j + 0.5) * cell_size
         q[5] += (k + 0.5) * cell_size
         usable[n] = True
+        if fit[11] > 0.0:
+            usable[n] = stands_up(q, t)
+            if n % 2 == 1:
+                turn_pole(q)
+            q[9] = 0.0
 
 
 @inner_loop
@@ -209,13 +215,13 @@ def _sum(transform, source, least2, doubt, scale2, slope, plane, usable, start, 
         y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3] - q[4]
         z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3] - q[5]
         r = q[0] * x + q[1] * y + q[2] * z
-        s2 = least2 + _variance_along(p, rotation, q, doubt)
+        s2 = least2 + q[11] + _variance_along(p, rotation, q, doubt)
         scale2[i] = s2
         if r * r < CUT * CUT * s2:
             minor = q[6] * x + q[7] * y + q[8] * z
             major2 = x * x + y * y + z * z - r * r - minor * minor
             # The farther from the middle of a plane, the more its tilt is felt.
-            trust = NOISE2 / (NOISE2 + q[9] * minor * minor + q[10] * major2)
+            trust = NOISE2 / (NOISE2 + q[11] + q[9] * minor * minor + q[10] * major2)
             f = slope[i] = math.sqrt(trust) * s2 / (s2 + r * r)
             add_match(sums, p, rotation, q, r, f * r, f)
             add_noise(sums, p, rotation, q, f * f)

@@ -14,10 +14,11 @@ from dcreg_ros.voxels.hashing import make_table, unpack
 CELLS_PER_EDGE = 2
 MOMENTS = 10
 """Per cell: number of points, their sum, and the sums of products xx xy xz yy yz zz."""
-PLANE = 11
-"""Per plane: unit normal, centroid from the middle of the cell [m], the direction in the plane in
-which it was sampled least, and the variances of its tilt towards that and towards the other
-direction [rad^2]; the last is below zero where there is no plane."""
+PLANE = 12
+"""Numbers of a plane: normal, a point from the middle of the cell [m], the direction in the plane
+in which it was sampled least, the variances of its tilt towards that and towards the other
+direction [rad^2], and its thickness [m^2], 0 but for poles; the last but one is below zero where
+there is no plane."""
 WORK = 2048
 """Cells looked at in each scan for forgetting, and entered into larger tables while these are
 made, beside twice those that were added."""

@@ -10,8 +10,10 @@ from numba import njit
 from dcreg_ros.geometry.eigen3 import eigen3
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import find, pack, unpack
-from dcreg_ros.voxels.map import MOMENTS
+from dcreg_ros.voxels.layout import SUSPECT_TILT, layout
+from dcreg_ros.voxels.map import MOMENTS, PLANE
 from dcreg_ros.voxels.nearest import is_occupied, load_masks
+from dcreg_ros.voxels.poles import is_pole, write_pole
 
 REACHES = (0, 1, 2, 4)
 """Cells on either side that are tried: between the rings of a sparse LiDAR near points are in one
@@ -26,26 +28,8 @@ FLAT = 0.1
 """Smallest over middle eigenvalue above which they are no surface."""
 COMMON_SIGMA = 0.002
 """Error that all points of a scan share [m], from its pose: it tilts planes with no residual."""
-MIN_INSIDE = 3.0
-"""Points from which a cell tells how they spread inside it."""
-BENT = 0.3
-"""Share of the spread that all cells have in common that single cells should have as well."""
-BENDING = 0.25
-"""Mean square distance, in edges of a cell, between a point and where its plane touches a bent
-surface; 1/12 if every plane touched it in the middle of its cell, but the rings of a LiDAR see
-surfaces unevenly."""
-NOISE_OF_BENDING = 2.0
-"""How many times more than noise alone on average heights must bend to count as bent."""
-FILLED = 0.75
-"""Share of the cells of a plane that have to be occupied where these are too thin to tell."""
 SENSOR_SIGMA, SENSOR_WEIGHT = 0.02, 4.0
 """Noise [m] that is expected of a sensor, and how many points this expectation is worth."""
-ONE_CELL = 0.4
-"""Share of the spread that one cell may have."""
-HALF = 0.25
-"""Least spread along the points of one half of a plane, as a share of that of the other half."""
-SUSPECT_TILT = 0.2**2
-"""Variance of the tilt [rad^2] of planes through points that may as well lie in two surfaces."""
 WORST_TILT = 0.3**2
 """Variance of the tilt [rad^2] above which a plane says nothing."""
 REFIT = 1.5
@@ -65,11 +49,11 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
 
     `scratch` is of :func:`make_scratch`.
     """
-    around, members, sums, matrix, vectors = scratch
+    around, members, sums, matrix, vectors, pole = scratch
     i, j, k = unpack(cells.key[row])
     load_masks(masks, i, j, k, around)
     best = WORST_TILT
-    plane[10] = np.float32(-1.0)
+    plane[10], pole[10] = np.float32(-1.0), np.float32(-1.0)
     inner, found = -1, 0
     for m in range(MOMENTS):
         sums[m] = 0.0
@@ -77,16 +61,20 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
         found = _gather(
             rows, cells, cell_size, i, j, k, inner, reach, around, members, found, sums)
         inner = reach
-        if sums[0] < MIN_POINTS or (reach > 0 and found < MIN_CELLS):
+        if sums[0] < MIN_POINTS:
             continue
         shape = _principal(sums, matrix, vectors)
+        if pole[10] < 0.0 and reach > 0 and is_pole(matrix, vectors, cell_size):
+            write_pole(pole, sums, cells.moments[row], matrix, vectors)
+        if reach > 0 and found < MIN_CELLS:
+            continue
         if shape < 0 or not math.sqrt(max(matrix[0, 0], 0.0)) < tolerance:
             break  # no surface, nor will more of it be one
         if shape == 0 or (reach == 0 and matrix[1, 1] < CORNER * matrix[2, 2]):
             continue
         bend_minor = bend_major = 0.0
         if reach > 0:
-            one_line, bend_minor, bend_major = _layout(
+            one_line, bend_minor, bend_major = layout(
                 cells, cell_size, i, j, k, reach, members, found, sums, matrix[0, 0], vectors)
             if one_line:
                 if best < SUSPECT_TILT:
@@ -102,6 +90,9 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
             _write(plane, sums, vectors, minor, major)
             if reach > 1 or (reach > 0 and minor < SUSPECT_TILT):
                 break
+    if plane[10] < 0.0 and pole[10] >= 0.0:
+        for n in range(PLANE):
+            plane[n] = pole[n]
 
 
 @inner_loop
@@ -157,116 +148,13 @@ def _principal(sums, matrix, vectors):
     return 1 if matrix[0, 0] < FLAT * matrix[1, 1] else -1
 
 
-@inner_loop
-def _layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vectors):
-    """Whether points that spread in two directions may be a line; tilts from bending [rad^2].
-
-    A ring of the LiDAR that crosses from a wall to the floor lies in a plane that is no surface;
-    so does a ring with a few points of the next. Inside every cell such points are a line, yet
-    not all of these lines are parallel; or what spreads them is one cell, or cells too thin to
-    tell that do not fill the plane.
-    """
-    share = 1.0 / sums[0]
-    cx, cy, cz = sums[1] * share, sums[2] * share, sums[3] * share
-    low_n = low_v = low_v2 = high_n = high_v = high_v2 = 0.0
-    a = b = c = narrow = aside = aside_known = most = 0.0
-    u2 = u4 = hu2 = v2 = v4 = hv2 = u2v2 = huv = 0.0
-    for n in range(found):
-        member = members[n]
-        m = cells.moments[member]
-        ci, cj, ck = unpack(cells.key[member])
-        own = 1.0 / m[0]
-        x, y = (ci - i) * cell_size + m[1] * own - cx, (cj - j) * cell_size + m[2] * own - cy
-        z = (ck - k) * cell_size + m[3] * own - cz
-        h = vectors[0, 0] * x + vectors[1, 0] * y + vectors[2, 0] * z
-        u = vectors[0, 1] * x + vectors[1, 1] * y + vectors[2, 1] * z
-        v = vectors[0, 2] * x + vectors[1, 2] * y + vectors[2, 2] * z
-        part = m[0] * u * u
-        aside += part
-        most = max(most, part)
-        if u < 0.0:
-            low_n += m[0]
-            low_v += m[0] * v
-            low_v2 += m[0] * v * v
-        else:
-            high_n += m[0]
-            high_v += m[0] * v
-            high_v2 += m[0] * v * v
-        u2 += part
-        u4 += part * u * u
-        hu2 += h * part
-        v2 += m[0] * v * v
-        v4 += m[0] * v * v * v * v
-        hv2 += m[0] * h * v * v
-        u2v2 += part * v * v
-        huv += m[0] * h * u * v
-        if m[0] < MIN_INSIDE:
-            continue
-        aside_known += part
-        p = _covariance(m, vectors, 1, 1)
-        q = _covariance(m, vectors, 1, 2)
-        r = _covariance(m, vectors, 2, 2)
-        a += m[0] * p
-        b += m[0] * q
-        c += m[0] * r
-        narrow += m[0] * _least(p, q, r)
-    side = 2 * reach + 1
-    thin = aside_known < 0.5 * aside and found < FILLED * side * side
-    one_cell = most > ONE_CELL * (aside + a)
-    low, high = _variance(low_n, low_v, low_v2), _variance(high_n, high_v, high_v2)
-    uneven = min(low, high) < HALF * max(low, high)
-    one_line = (one_cell and uneven) or narrow < BENT * _least(a, b, c)
-    suspect = SUSPECT_TILT if thin or one_cell or uneven else 0.0
-    across = _curvature2(hu2, u4 - u2 * u2 * share, noise2)
-    along = _curvature2(hv2, v4 - v2 * v2 * share, noise2)
-    twisted = _curvature2(huv, u2v2, noise2)
-    scale = BENDING * cell_size * cell_size
-    return (
-        one_line, scale * (4.0 * across + twisted) + suspect,
-        scale * (4.0 * along + twisted) + suspect)
-
-
-@inner_loop
-def _variance(n, total, squares):
-    """Variance of `n` values from their sums, 0 of none."""
-    return squares / n - (total / n) ** 2 if n > 0.0 else 0.0
-
-
-@inner_loop
-def _curvature2(product, square, noise2):
-    """Square of a coefficient of heights, 0 unless it is more than `noise2` explains."""
-    if not square > 0.0:
-        return 0.0
-    return max(product * product / square - NOISE_OF_BENDING * noise2, 0.0) / square
-
-
-@inner_loop
-def _least(a, b, c):
-    """Least eigenvalue of the matrix with rows (a, b) and (b, c)."""
-    return 0.5 * (a + c - math.sqrt((a - c) * (a - c) + 4.0 * b * b))
-
-
-@inner_loop
-def _covariance(m, vectors, p, q):
-    """Covariance of the points with `moments` (MOMENTS,) along columns `p` and `q`."""
-    share = 1.0 / m[0]
-    x, y, z = m[1] * share, m[2] * share, m[3] * share
-    px, py, pz = vectors[0, p], vectors[1, p], vectors[2, p]
-    qx, qy, qz = vectors[0, q], vectors[1, q], vectors[2, q]
-    return (
-        px * qx * (m[4] * share - x * x) + py * qy * (m[7] * share - y * y)
-        + pz * qz * (m[9] * share - z * z) + (px * qy + py * qx) * (m[5] * share - x * y)
-        + (px * qz + pz * qx) * (m[6] * share - x * z)
-        + (py * qz + pz * qy) * (m[8] * share - y * z))
-
-
 @njit(cache=True, nogil=True)
 def make_scratch():
     """Room that :func:`fit_cell` works in."""
     most = (2 * REACHES[-1] + 1) ** 3
     return (
         np.empty((3, 3, 3), np.int64), np.empty(most, np.int64), np.empty(MOMENTS),
-        np.empty((3, 3)), np.empty((3, 3)))
+        np.empty((3, 3)), np.empty((3, 3)), np.empty(PLANE, np.float32))
 
 
 @inner_loop
@@ -279,3 +167,4 @@ def _write(plane, sums, vectors, minor, major):
         plane[6 + axis] = np.float32(vectors[axis, 1])
     plane[9] = np.float32(minor)
     plane[10] = np.float32(major)
+    plane[11] = np.float32(0.0)
