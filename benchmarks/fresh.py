@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcreg_ros.config import OdometryConfig
-from dcreg_ros.odometry.selection import select
+from dcreg_ros.odometry.preprocess import prepare
 from dcreg_ros.simulation.lidar import LidarModel
 from dcreg_ros.simulation.scene import Scene
 from dcreg_ros.simulation.scenes import make_scene
@@ -106,5 +106,4 @@ def fresh(lidar: LidarModel, beams: Any, place: Place, sigma: float, rng: Any) -
         voxels.insert(measure(lidar, beams, ranges, sigma, rng), pose)
     truth, ranges = place.views[-1]
     scan = measure(lidar, beams, ranges, sigma, rng)
-    keypoints = select(scan, config.preprocess.voxel_size, config.preprocess.max_keypoints)
-    return truth, keypoints, voxels
+    return truth, prepare(scan, None, 0.0, np.zeros(6), config.preprocess).keypoints, voxels
