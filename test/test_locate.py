@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Finding a scan in a map when the prediction is wrong, against exact poses."""
+
+import numpy as np
+
+import dcreg_ros
+from dcreg_ros.config import OdometryConfig
+from dcreg_ros.geometry.se3 import local, retract
+from dcreg_ros.odometry.locate import Forecast, locate
+from dcreg_ros.odometry.preprocess import prepare
+from dcreg_ros.simulation.lidar import LidarModel
+from dcreg_ros.simulation.recording import simulate
+
+CONFIG = OdometryConfig()
+
+
+def found(scene, off, sigmas, scans):
+    """Errors (6,) of the match of the last scan in a map of those before it."""
+    recording = simulate(scene, 66, LidarModel(columns=512), seed=3, distort=False)
+    voxels = dcreg_ros.VoxelMap(0.5)
+    for k in scans:
+        voxels.insert(recording.scans[k].points.astype(float), recording.poses[k])
+    points = recording.scans[65].points.astype(float)
+    keypoints = prepare(points, None, 0.0, np.zeros(6), CONFIG.preprocess).keypoints
+    truth = recording.poses[65]
+    forecast = Forecast(
+        time=6.5, elapsed=0.1, pose=retract(truth, np.array(off)), twist=np.zeros(6),
+        covariance=np.diag(np.square(sigmas)), last=recording.poses[scans[-1]], missed=0)
+    fix = locate(voxels, keypoints, forecast, CONFIG.registration)
+    assert not fix.trouble
+    return local(truth, fix.match.transform), fix.match.degeneracy.weak_axes
+
+
+def test_weak_motions_are_let_go_of_where_that_fits_better():
+    """After one scan pitch and z seem weak, and the prediction is wrong by several sigmas."""
+    off, weak = found(
+        'door_corridor', (0.07, 0.1, 0.0, -0.1, 0.0, 0.2), [0.03] * 3 + [0.06] * 3, [60])
+    assert {'pitch', 'z'} <= set(weak)
+    assert np.abs(off[:3]).max() < 0.01 and np.abs(off[3:]).max() < 0.05
+
+
+def test_they_are_held_where_all_places_fit_alike():
+    """In a round tunnel nothing but the prediction tells of x and roll."""
+    off, weak = found(
+        'tunnel', (0.05, 0.01, 0.01, 0.15, 0.05, 0.05), [0.05] * 3 + [0.15] * 3,
+        range(50, 65))
+    assert weak == ('roll', 'x')
+    assert abs(off[3] - 0.15) < 0.05 and abs(off[0] - 0.05) < 0.02
+    assert np.abs(off[[1, 2]]).max() < 0.005 and np.abs(off[[4, 5]]).max() < 0.02
