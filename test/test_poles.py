@@ -9,6 +9,7 @@ from test_planes import filled, planes
 
 import dcreg_ros
 from dcreg_ros.geometry.se3 import inverse, local, retract
+from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.simulation.lidar import LidarModel
 from dcreg_ros.simulation.recording import simulate
 
@@ -50,6 +51,22 @@ def test_rings_on_the_floor_are_no_poles(tilt):
     rings = rings @ Rotation.from_euler('x', tilt, degrees=True).as_matrix().T
     found, _ = planes(filled(rings))
     assert len(found) > 100 and not (found[:, 11] > 0.0).any()
+
+
+def test_a_lidar_on_its_side_does_not_take_its_rings_for_poles():
+    """What stands upright in the map lies along the rings of such a LiDAR."""
+    rng = np.random.default_rng(2)
+    points = trunk(rng, 4.1, 1.2)
+    voxels = filled(points)
+    config = dcreg_ros.RegistrationConfig(association='map_plane')
+    matches = []
+    for angle in (0.0, 90.0):
+        pose = np.eye(4)
+        pose[:3, :3] = Rotation.from_euler('x', angle, degrees=True).as_matrix()
+        matcher = MapPlaneMatcher(points @ pose[:3, :3], voxels, config)
+        matcher.linearize(pose)
+        matches.append(np.sum(matcher._plane[matcher._usable, 11] > 0.0))
+    assert matches[0] > 100 and matches[1] == 0, matches
 
 
 @pytest.mark.parametrize('seed', range(3))
