@@ -178,18 +178,29 @@ def _search(
     if not better:
         return match
     better.sort(key=merit, reverse=True)
-    # Where they are weak the prediction may know more than the search, or the search was right.
-    free = dataclasses.replace(config, mitigation='none')
     refined = max((
         _refine(voxels, keypoints, place, how) for trial in better[:FINALISTS]
-        for place, how in (
-            (_weakly_at(forecast.pose, trial), config), (trial.transform, config),
-            (trial.transform, free))), key=merit)
+        for place, how in _ways(trial, forecast.pose, config)), key=merit)
     # What the map does not tell is still known from the prediction alone.
     left = refined.guess_share @ forecast.covariance @ refined.guess_share.T
     return dataclasses.replace(
         refined, covariance=bounded(
             refined.covariance + left, config.min_sigma, config.max_sigma))
+
+
+def _ways(
+    trial: RegistrationResult, predicted: Array, config: RegistrationConfig
+) -> list[tuple[Array, RegistrationConfig]]:
+    """From where and how a place that was found is registered with all points.
+
+    In its weak motions the prediction may know more than the search, or the search was right.
+    """
+    ways = [(trial.transform, config)]
+    if trial.degeneracy is not None and len(trial.degeneracy.weak_twists):
+        ways.insert(0, (_weakly_at(predicted, trial, trial.degeneracy.weak_twists), config))
+    if config.mitigation != 'none':
+        ways.append((trial.transform, dataclasses.replace(config, mitigation='none')))
+    return ways
 
 
 def _refine(
@@ -205,10 +216,8 @@ def _refine(
     return best
 
 
-def _weakly_at(predicted: Array, match: RegistrationResult) -> Array:
+def _weakly_at(predicted: Array, match: RegistrationResult, weak_twists: Array) -> Array:
     """Pose of a match with its weak motions, of which it knows nothing, as predicted."""
-    if match.degeneracy is None or not len(match.degeneracy.weak_twists):
-        return match.transform
-    basis = np.linalg.qr(match.degeneracy.weak_twists.T)[0]
+    basis = np.linalg.qr(weak_twists.T)[0]
     off = local(match.transform, predicted)
     return np.asarray(retract(match.transform, basis @ (basis.T @ off)))

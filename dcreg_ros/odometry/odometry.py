@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from dcreg_ros.config import OdometryConfig
 from dcreg_ros.geometry.se3 import check_transform, exp_se3
 from dcreg_ros.odometry.frame import Frame
-from dcreg_ros.odometry.locate import locate
 from dcreg_ros.odometry.preprocess import Scan, middle_of_sweep, prepare
 from dcreg_ros.odometry.tracker import Outcome, Tracker
 from dcreg_ros.registration.covariance import bounded, to_ros_order
@@ -92,8 +91,7 @@ class LidarOdometry:
         forecast = track.forecast(stamp + middle, middle, guess)
         scan = self._preprocess(cloud, offsets, middle, forecast.twist)
         prepared = time.perf_counter()
-        fix = locate(
-            track.map, scan.keypoints, forecast, track.config.registration, track.report)
+        fix = track.locate(scan.keypoints, forecast)
         registered = time.perf_counter()
         outcome = self._tracker.update(scan.surface, scan.keypoints, fix, forecast)
         mapped = time.perf_counter()

@@ -11,7 +11,7 @@ from dcreg_ros.config import OdometryConfig
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.geometry.se3 import adjoint, inverse, local, log_se3
 from dcreg_ros.odometry.drift import Drift
-from dcreg_ros.odometry.locate import Fix, Forecast
+from dcreg_ros.odometry.locate import Fix, Forecast, locate
 from dcreg_ros.odometry.motion import MotionModel
 from dcreg_ros.voxels.map import VoxelMap
 
@@ -56,6 +56,10 @@ class Track:
             covariance = self.drift.guess(adjoint(back), elapsed)
         return Forecast(
             time, elapsed, pose, twist, covariance, self.motion.pose, self.missed)
+
+    def locate(self, keypoints: Array, forecast: Forecast) -> Fix:
+        """Find a scan in the map, see :func:`~dcreg_ros.odometry.locate.locate`."""
+        return locate(self.map, keypoints, forecast, self.config.registration, self.report)
 
     def take(self, points: Array, fix: Fix, forecast: Forecast) -> Array:
         """Add a scan that is believed to the map and return its pose (4, 4).

@@ -11,7 +11,7 @@ from dcreg_ros.config import OdometryConfig
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.geometry.se3 import local
 from dcreg_ros.odometry.drift import Drift
-from dcreg_ros.odometry.locate import Fix, Forecast, locate
+from dcreg_ros.odometry.locate import Fix, Forecast
 from dcreg_ros.odometry.motion import MAX_EXTRAPOLATION
 from dcreg_ros.odometry.track import Track
 from dcreg_ros.registration.result import RegistrationResult
@@ -106,9 +106,7 @@ class Tracker:
         """Find a scan in the other map, or begin that with it; the outcome where it takes over."""
         if self._other is not None:
             foreseen = self._other.forecast(forecast.time)
-            fix = locate(
-                self._other.map, keypoints, foreseen, self._other.config.registration,
-                self._other.report)
+            fix = self._other.locate(keypoints, foreseen)
             if not fix.trouble:
                 self._followed += 1
                 outcome = _taken(self._other, points, fix, foreseen, CHANGED)

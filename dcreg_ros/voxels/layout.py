@@ -40,7 +40,7 @@ def layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vecto
     share = 1.0 / sums[0]
     cx, cy, cz = sums[1] * share, sums[2] * share, sums[3] * share
     low_n = low_v = low_v2 = high_n = high_v = high_v2 = 0.0
-    a = b = c = narrow = aside = aside_known = most = 0.0
+    a = b = c = narrow = aside_known = most = 0.0
     u2 = u4 = hu2 = v2 = v4 = hv2 = u2v2 = huv = 0.0
     for n in range(found):
         member = members[n]
@@ -53,7 +53,6 @@ def layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vecto
         u = vectors[0, 1] * x + vectors[1, 1] * y + vectors[2, 1] * z
         v = vectors[0, 2] * x + vectors[1, 2] * y + vectors[2, 2] * z
         part = m[0] * u * u
-        aside += part
         most = max(most, part)
         if u < 0.0:
             low_n += m[0]
@@ -82,8 +81,8 @@ def layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vecto
         c += m[0] * r
         narrow += m[0] * _least(p, q, r)
     side = 2 * reach + 1
-    thin = aside_known < 0.5 * aside and found < FILLED * side * side
-    one_cell = most > ONE_CELL * (aside + a)
+    thin = aside_known < 0.5 * u2 and found < FILLED * side * side
+    one_cell = most > ONE_CELL * (u2 + a)
     low, high = _variance(low_n, low_v, low_v2), _variance(high_n, high_v, high_v2)
     uneven = min(low, high) < HALF * max(low, high)
     one_line = (one_cell and uneven) or narrow < BENT * _least(a, b, c)

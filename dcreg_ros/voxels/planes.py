@@ -77,8 +77,8 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
             one_line, bend_minor, bend_major = layout(
                 cells, cell_size, i, j, k, reach, members, found, sums, matrix[0, 0], vectors)
             if one_line:
-                if best < SUSPECT_TILT:
-                    best, plane[10] = WORST_TILT, np.float32(-1.0)  # so is what its cell showed
+                if best < SUSPECT_TILT:  # its own cell showed a part of the same line
+                    best, plane[10] = WORST_TILT, np.float32(-1.0)
                 continue
         # A few points fit any plane: their residuals count for more, the more of them there are.
         noise = (max(matrix[0, 0], 0.0) * sums[0] + SENSOR_WEIGHT * SENSOR_SIGMA**2) / (
