@@ -42,7 +42,7 @@ SETTLED = 0.1
 FADING = 0.5
 """How much of that doubt is left after an iteration."""
 NOISE2 = 0.02**2
-"""Variance of a residual [m^2] against which that from the tilt of a plane counts."""
+"""Variance of a residual [m^2] against which that from the tilt or thickness of a plane counts."""
 NUDGE = 0.1
 """Edges of a cell that a query moves before its plane is looked up again."""
 CUT = 3.0
