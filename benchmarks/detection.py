@@ -14,7 +14,7 @@ from dcreg_ros.degeneracy.analysis import report_of
 from dcreg_ros.degeneracy.detections import REFERENCES, Evidence, reference_of
 from dcreg_ros.degeneracy.localizability import localizability
 from dcreg_ros.geometry.se3 import local, retract
-from dcreg_ros.registration.covariance import residual_variance
+from dcreg_ros.registration.covariance import scan_variance
 from dcreg_ros.registration.jacobians import jacobians
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.register import iterate
@@ -92,7 +92,7 @@ def _verdicts(matcher: MapPlaneMatcher, transform: Any, config: Any) -> dict[str
     found = localizability(
         rows, residuals, config.xicp_insufficient, config.xicp_enough, config.xicp_high)
     evidence = Evidence(
-        equations.hessian, equations.noise, residual_variance(equations), rows, found)
+        equations.hessian, equations.noise, scan_variance(equations), rows, found)
     out = {}
     for name in DETECTIONS:
         chosen = replace(config, detection=name)

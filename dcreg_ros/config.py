@@ -59,11 +59,11 @@ class RegistrationConfig(_Section):
         0.05, low=1e-5, high=10.0, unit='m', live=True,
         doc='The same for a translation.')
     noise_factor: float = parameter(
-        4.0, low=0.0, high=1e3, live=True,
+        3.0, low=0.0, high=1e3, live=True,
         doc='How many times more than the noise of the normals explains a direction must be '
             'constrained, for detection "probabilistic".')
     prior_weight: float = parameter(
-        3.0, low=0.0, high=1e9, live=True,
+        5.0, low=0.0, high=1e9, live=True,
         doc='How many times more the prediction counts in weak directions than its uncertainty '
             'says, for mitigation "prior": matches are counted one by one, but err together. 0 is '
             'the same as "none".')

@@ -83,11 +83,11 @@ def _probabilistic(evidence: Evidence, config: RegistrationConfig) -> Matrix:
     reference = physical_reference(
         evidence.noise, config.noise_factor, evidence.variance, config.sigma_rotation,
         config.sigma_translation)
-    felt = evidence.noise @ evidence.deviation
+    felt = reference @ evidence.deviation
     along = float(evidence.deviation @ felt)
     if not along > 0.0:
         return reference
-    doubt = config.noise_factor * evidence.surprise2 / SURPRISE**2
+    doubt = evidence.surprise2 / SURPRISE**2
     return reference + doubt / along * np.outer(felt, felt)
 
 

@@ -56,10 +56,11 @@ class ClusterSums(NamedTuple):
 
 def sums_of(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Matrix) -> ClusterSums:
     """Sums over the matches that `matcher` found last, with residuals as of `transform` (4, 4)."""
-    rows, places, normals, residuals = counted(matcher, transform)
+    rows, matches, places, normals, residuals = counted(matcher, transform)
     if isinstance(matcher, MapPlaneMatcher):
-        weights = slopes = matcher._slope[rows]
-        inlying = matcher._scale2[rows] / (matcher._scale2[rows] + residuals**2)
+        weights = slopes = matcher._slope[matches]
+        scale2 = matcher._scale2[matches]
+        inlying = scale2 / (scale2 + residuals**2)
         curvatures = slopes**2 * (4.0 * inlying - 3.0)
     else:
         weights = 1.0 - WEIGHT_SLOPE * np.abs(residuals)

@@ -28,6 +28,8 @@ from dcreg_ros.registration.linearize import NormalEquations
 
 Matrix = NDArray[np.float64]
 
+SENSOR_SIGMA, INDEPENDENT = 0.02, 800.0
+"""Least noise [m] and most matches that a scan is judged by when motions are called weak."""
 MIN_RESIDUAL = 1e-3
 """Least standard deviation of a residual [m]: a perfect fit is a coincidence, not knowledge."""
 SURFACE_SHARE = 0.03
@@ -63,6 +65,16 @@ def residual_variance(equations: NormalEquations) -> float:
     spent = 6.0 * equations.weight / max(equations.num_matches, 1)
     variance = equations.error2 / max(equations.weight - spent, 1e-9)
     return max(variance, MIN_RESIDUAL**2)
+
+
+def scan_variance(equations: NormalEquations) -> float:
+    """Variance [m^2] that single matches had if they said as much together, and were independent.
+
+    Neighbours share surfaces and map cells: a scan is worth INDEPENDENT matches at most. Nor is a
+    sensor better than its usual noise because many of its points lie on one floor.
+    """
+    return max(residual_variance(equations), SENSOR_SIGMA**2) * max(
+        1.0, equations.weight / INDEPENDENT)
 
 
 def guess_weight(

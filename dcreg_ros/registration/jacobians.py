@@ -22,6 +22,8 @@ class Counted(NamedTuple):
     Attributes
     ----------
     rows : (M,) int array
+        Of the source.
+    matches : (M,) int array
         Of the arrays of the matcher.
     places : (M, 3) float array
         Where the points lie, target frame [m].
@@ -32,6 +34,7 @@ class Counted(NamedTuple):
     """
 
     rows: NDArray[np.intp]
+    matches: NDArray[np.intp]
     places: Array
     normals: Array
     residuals: Array
@@ -44,10 +47,12 @@ def counted(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Array) -> C
         rows, residuals = list_matches(
             transform, source, matcher._tree.points, matcher._radius, matcher._kept)
         places = source[rows] @ transform[:3, :3].T + transform[:3, 3]
-        return Counted(rows, places, matcher._kept.plane[rows, :3], residuals)
-    rows = np.flatnonzero(matcher._slope > 0.0)
+        return Counted(rows, rows, places, matcher._kept.plane[rows, :3], residuals)
+    matches = np.flatnonzero(matcher._slope > 0.0)
+    rows = matches % len(source)
     places = source[rows] @ transform[:3, :3].T + transform[:3, 3]
-    return Counted(rows, places, matcher._plane[rows, :3], distances(matcher, rows, places))
+    normals = matcher._plane[matches, :3]
+    return Counted(rows, matches, places, normals, distances(matcher, matches, places))
 
 
 def distances(matcher: MapPlaneMatcher, rows: NDArray[np.intp], places: Array) -> Array:
@@ -75,6 +80,6 @@ def jacobians(
     residuals : (M,) float array
         Signed distances to the planes [m].
     """
-    rows, _, normals, residuals = counted(matcher, transform)
+    rows, _, _, normals, residuals = counted(matcher, transform)
     turned = normals @ transform[:3, :3]
     return np.c_[np.cross(matcher._source[rows], turned), turned], residuals

@@ -16,16 +16,25 @@ from numpy.typing import NDArray
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.geometry.se3 import local
 from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.registration.large_planes import (
+    NOTHING,
+    PLACE_ONLY,
+    complete,
+    complete_all,
+    find_large_planes,
+)
 from dcreg_ros.registration.linearize import (
     CHUNKS,
     NormalEquations,
     add_match,
     add_noise,
+    add_square,
     jacobian,
     unpack,
 )
 from dcreg_ros.registration.threads import sum_parts
 from dcreg_ros.voxels.hashing import CELL_LIMIT, find, pack
+from dcreg_ros.voxels.layout import SUSPECT_TILT
 from dcreg_ros.voxels.map import PLANE, VoxelMap
 from dcreg_ros.voxels.nearest import nearest_occupied, offsets_within
 from dcreg_ros.voxels.planes import fit_cell, is_fresh, make_scratch
@@ -43,10 +52,16 @@ FADING = 0.5
 """How much of that doubt is left after an iteration."""
 NOISE2 = 0.02**2
 """Variance of a residual [m^2] against which that from the tilt or thickness of a plane counts."""
+SUSPECT_NOISE, POLE_NOISE = 0.5, 0.2
+"""Shares of the information of planes of two surfaces, and of poles, that count as noise: a streak
+of points on a wall looks like a pole."""
 NUDGE = 0.1
 """Edges of a cell that a query moves before its plane is looked up again."""
 CUT = 3.0
 """Scales beyond which a residual is left out altogether."""
+
+
+_NO_PLANES = np.empty((0, 4))
 
 
 class MapPlaneMatcher:
@@ -83,14 +98,17 @@ class MapPlaneMatcher:
             guess_covariance = np.diag(np.repeat([0.0, config.search_radius / DOUBT], 3) ** 2)
         self._doubt = DOUBT**2 * guess_covariance
         self._last: NDArray[np.float64] | None = None
-        self._scale2 = np.zeros(len(source))
-        self._slope = np.zeros(len(source))
+        # Row n is the match of point n, row N + n its other match where that is to a pole.
+        self._scale2 = np.zeros(2 * len(source))
+        self._slope = np.zeros(2 * len(source))
         self._offsets = offsets_within(int(config.search_radius / voxels.cell_size))
         self._place = np.full((len(source), 3), np.inf)
-        self._plane = np.zeros((len(source), PLANE))
-        self._usable = np.zeros(len(source), np.bool_)
+        self._plane = np.zeros((2 * len(source), PLANE))
+        self._plane[:, 10] = NOTHING
+        self._usable = np.zeros(2 * len(source), np.bool_)
         self._fits = np.zeros((len(source), PLANE), np.float32)
         self._fitted = np.full(len(source), -1)
+        self._large: NDArray[np.float64] | None = None
 
     @property
     def settled(self) -> bool:
@@ -104,17 +122,30 @@ class MapPlaneMatcher:
             self._doubt = FADING**2 * self._doubt + np.outer(moved, moved)
         self._last = transform
         target = self._map
-        parts = sum_parts(
-            _linearize, self._threads, transform, self._source, target.rows, target.masks,
-            target.cells, target.cell_size, self._offsets, self._tolerance,
-            max(MIN_SCALE, 3.0 * self._noise) ** 2, root_of(self._doubt), self._scale2,
-            self._slope, self._place, self._plane, self._usable, self._fits, self._fitted)
+        if self._large is None:
+            self._match(transform, _NO_PLANES, 0.0)
+            self._large = find_large_planes(self._plane[:len(self._source)])
+            complete_all(self._plane, self._usable, self._large)
+        parts = self._match(
+            transform, self._large, max(MIN_SCALE, 3.0 * self._noise) ** 2)
         # Until here the map was only read: what its threads see does not depend on their order.
         _keep_fits(target.cells, self._fits, self._fitted)
         equations = NormalEquations(*unpack(parts))
         if equations.weight > 0.0:
             self._noise = min(self._noise, math.sqrt(equations.error2 / equations.weight))
         return equations
+
+
+    def _match(
+        self, transform: NDArray[np.float64], large: NDArray[np.float64], least2: float
+    ) -> NDArray[np.float64]:
+        """Look up the planes, and sum the parts unless the scale of the loss is 0."""
+        target = self._map
+        return sum_parts(
+            _linearize, self._threads, transform, self._source, target.rows, target.masks,
+            target.cells, target.cell_size, self._offsets, self._tolerance, least2,
+            root_of(self._doubt), self._scale2, self._slope, self._place, self._plane,
+            self._usable, self._fits, self._fitted, large)
 
 
 def root_of(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -126,7 +157,7 @@ def root_of(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 @njit(cache=True, nogil=True)
 def _linearize(
     transform, source, rows, masks, cells, cell_size, offsets, tolerance, least2, doubt, scale2,
-    slope, place, plane, usable, fits, fitted, parts, first, stride,
+    slope, place, plane, usable, fits, fitted, large, parts, first, stride,
 ):
     """Fill rows of `parts` (CHUNKS, SUMS); `place` to `usable` are kept between iterations.
 
@@ -140,16 +171,17 @@ def _linearize(
         for i in range(start, end):
             _associate(
                 transform, source[i], rows, masks, cells, cell_size, offsets, tolerance, place,
-                plane, usable, fits, fitted, i, around, scratch)
-        _sum(
-            transform, source, least2, doubt, scale2, slope, plane, usable, start, end,
-            parts[part])
+                plane, usable, fits, fitted, large, i, around, scratch)
+        if least2 > 0.0:
+            _sum(
+                transform, source, least2, doubt, scale2, slope, plane, usable, start, end,
+                parts[part])
 
 
 @inner_loop
 def _associate(
-    t, p, rows, masks, cells, cell_size, offsets, tolerance, place, plane, usable, fits, fitted, n,
-    around, scratch,
+    t, p, rows, masks, cells, cell_size, offsets, tolerance, place, plane, usable, fits, fitted,
+    large, n, around, scratch,
 ):
     """Look up the plane of source row `n`, whose point is `p`, unless it has hardly moved."""
     scale = 1.0 / cell_size
@@ -159,7 +191,9 @@ def _associate(
     dx, dy, dz = x - place[n, 0], y - place[n, 1], z - place[n, 2]
     if dx * dx + dy * dy + dz * dz < NUDGE * NUDGE:
         return
-    place[n, 0], place[n, 1], place[n, 2], usable[n] = x, y, z, False
+    place[n, 0], place[n, 1], place[n, 2] = x, y, z
+    usable[n] = usable[place.shape[0] + n] = False
+    plane[n, 10] = NOTHING
     if not (abs(x) < CELL_LIMIT and abs(y) < CELL_LIMIT and abs(z) < CELL_LIMIT):
         return
     i, j, k = math.floor(x), math.floor(y), math.floor(z)
@@ -175,19 +209,27 @@ def _associate(
         fit = fits[n]
         fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, fit)
         fitted[n] = row
+    q = plane[n]
     if fit[10] >= 0.0:
-        q = plane[n]
         for m in range(PLANE):
             q[m] = fit[m]
-        q[3] += (i + 0.5) * cell_size
-        q[4] += (j + 0.5) * cell_size
-        q[5] += (k + 0.5) * cell_size
-        usable[n] = True
-        if fit[11] > 0.0:
-            usable[n] = stands_up(q, t)
-            if n % 2 == 1:
-                turn_pole(q)
-            q[9] = 0.0
+    else:
+        moments = cells.moments[row]
+        for m in range(3):
+            q[3 + m] = moments[1 + m] / moments[0]
+        q[10], q[11] = PLACE_ONLY, 0.0
+    q[3] += (i + 0.5) * cell_size
+    q[4] += (j + 0.5) * cell_size
+    q[5] += (k + 0.5) * cell_size
+    usable[n] = fit[11] == 0.0 or fit[10] < 0.0 or stands_up(q, t)
+    usable[n] = usable[n] and complete(q, large)
+    if usable[n] and q[11] > 0.0:  # a pole
+        other = plane[place.shape[0] + n]
+        for m in range(PLANE):
+            other[m] = q[m]
+        turn_pole(other)
+        q[9] = other[9] = 0.0
+        usable[place.shape[0] + n] = True
 
 
 @inner_loop
@@ -205,26 +247,35 @@ def _keep_fits(cells, fits, fitted):
 @inner_loop
 def _sum(transform, source, least2, doubt, scale2, slope, plane, usable, start, end, sums):
     """Add the matches of source rows `start` to `end` to `sums` (SUMS,)."""
-    t = rotation = transform
     for i in range(start, end):
-        slope[i] = 0.0
-        if not usable[i]:
-            continue
-        p, q = source[i], plane[i]
-        x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3] - q[3]
-        y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3] - q[4]
-        z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3] - q[5]
-        r = q[0] * x + q[1] * y + q[2] * z
-        s2 = least2 + q[11] + _variance_along(p, rotation, q, doubt)
-        scale2[i] = s2
-        if r * r < CUT * CUT * s2:
-            minor = q[6] * x + q[7] * y + q[8] * z
-            major2 = x * x + y * y + z * z - r * r - minor * minor
-            # The farther from the middle of a plane, the more its tilt is felt.
-            trust = NOISE2 / (NOISE2 + q[11] + q[9] * minor * minor + q[10] * major2)
-            f = slope[i] = math.sqrt(trust) * s2 / (s2 + r * r)
-            add_match(sums, p, rotation, q, r, f * r, f)
-            add_noise(sums, p, rotation, q, f * f)
+        for row in range(i, 2 * source.shape[0], source.shape[0]):
+            slope[row] = 0.0
+            if usable[row]:
+                _add(
+                    transform, source[i], least2, doubt, scale2, slope, plane[row], row, sums)
+
+
+@inner_loop
+def _add(t, p, least2, doubt, scale2, slope, q, i, sums):
+    """Add one match, whose row is `i`, to `sums` (SUMS,)."""
+    x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3] - q[3]
+    y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3] - q[4]
+    z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3] - q[5]
+    r = q[0] * x + q[1] * y + q[2] * z
+    s2 = least2 + q[11] + _variance_along(p, t, q, doubt)
+    scale2[i] = s2
+    if r * r < CUT * CUT * s2:
+        minor = q[6] * x + q[7] * y + q[8] * z
+        major2 = x * x + y * y + z * z - r * r - minor * minor
+        # The farther from the middle of a plane, the more its tilt is felt.
+        trust = NOISE2 / (NOISE2 + q[11] + q[9] * minor * minor + q[10] * major2)
+        f = slope[i] = math.sqrt(trust) * s2 / (s2 + r * r)
+        add_match(sums, p, t, q, r, f * r, f)
+        add_noise(sums, p, t, q, f * f)
+        # These may be no surface at all, and then all they say is noise.
+        doubtful = SUSPECT_NOISE if q[9] >= SUSPECT_TILT else POLE_NOISE if q[11] > 0.0 else 0.0
+        if doubtful > 0.0:
+            add_square(sums, 31, doubtful * f * f, jacobian(p, t, q[0], q[1], q[2]))
 
 
 @inner_loop

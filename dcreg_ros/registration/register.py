@@ -19,6 +19,7 @@ from dcreg_ros.registration.covariance import (
     guess_weight,
     registration_covariance,
     residual_variance,
+    scan_variance,
 )
 from dcreg_ros.registration.jacobians import counted, distances, jacobians
 from dcreg_ros.registration.linearize import NormalEquations
@@ -156,7 +157,7 @@ def _on_surfaces(matcher: Matcher, transform: NDArray[np.float64]) -> tuple[int,
     if isinstance(matcher, QueryPlaneMatcher):
         residuals = counted(matcher, transform).residuals
     else:
-        rows = np.flatnonzero(matcher._usable)
+        rows = np.flatnonzero(matcher._usable[:len(matcher._source)])
         places = matcher._source[rows] @ transform[:3, :3].T + transform[:3, 3]
         residuals = distances(matcher, rows, places)
     return len(residuals), int(np.count_nonzero(np.abs(residuals) < ON_SURFACE))
@@ -187,7 +188,7 @@ def _analyze(
         rows, residuals = jacobians(matcher, transform)
         found = localizability(
             rows, residuals, config.xicp_insufficient, config.xicp_enough, config.xicp_high)
-    variance = residual_variance(equations)
+    variance = scan_variance(equations)
     surprise2 = 0.0
     if guess_covariance is not None:
         surprise2 = float(deviation @ np.linalg.pinv(guess_covariance) @ deviation)
@@ -202,7 +203,7 @@ def _analyze(
         reference = reference + (1.0 - STEADY**-2) * last.anchor
     return report_of(
         equations.hessian, config.condition_threshold, config.kappa_target, reference, found,
-        equations.noise if config.detection == 'probabilistic' else None)
+        config.noise_factor * equations.noise if config.detection == 'probabilistic' else None)
 
 
 def _success(

@@ -11,6 +11,8 @@ MIN_INSIDE = 3.0
 """Points from which a cell tells how they spread inside it."""
 BENT = 0.3
 """Share of the spread that all cells have in common that single cells should have as well."""
+LINE_NOISE = 1e-3
+"""Spread across a line [m^2] below which that is noise."""
 BENDING = 0.25
 """Mean square distance, in edges of a cell, between a point and where its plane touches a bent
 surface; 1/12 if every plane touched it in the middle of its cell, but the rings of a LiDAR see
@@ -40,7 +42,7 @@ def layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vecto
     share = 1.0 / sums[0]
     cx, cy, cz = sums[1] * share, sums[2] * share, sums[3] * share
     low_n = low_v = low_v2 = high_n = high_v = high_v2 = 0.0
-    a = b = c = narrow = aside_known = most = 0.0
+    a = b = c = inside = narrow = aside_known = most = 0.0
     u2 = u4 = hu2 = v2 = v4 = hv2 = u2v2 = huv = 0.0
     for n in range(found):
         member = members[n]
@@ -73,6 +75,7 @@ def layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vecto
         if m[0] < MIN_INSIDE:
             continue
         aside_known += part
+        inside += m[0]
         p = covariance_along(m, vectors, 1, 1)
         q = covariance_along(m, vectors, 1, 2)
         r = covariance_along(m, vectors, 2, 2)
@@ -85,7 +88,9 @@ def layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vecto
     one_cell = most > ONE_CELL * (u2 + a)
     low, high = _variance(low_n, low_v, low_v2), _variance(high_n, high_v, high_v2)
     uneven = min(low, high) < HALF * max(low, high)
-    one_line = (one_cell and uneven) or narrow < BENT * _least(a, b, c)
+    common = _least(a, b, c)
+    one_line = (one_cell and uneven) or (
+        narrow < BENT * common and common > LINE_NOISE * inside)
     suspect = SUSPECT_TILT if thin or one_cell or uneven else 0.0
     across = _curvature2(hu2, u4 - u2 * u2 * share, noise2)
     along = _curvature2(hv2, v4 - v2 * v2 * share, noise2)

@@ -14,6 +14,13 @@ from dcreg_ros.voxels.layout import SUSPECT_TILT, layout
 from dcreg_ros.voxels.map import MOMENTS, PLANE
 from dcreg_ros.voxels.nearest import is_occupied, load_masks
 from dcreg_ros.voxels.poles import is_pole, write_pole
+from dcreg_ros.voxels.uprights import (
+    SHIFTS,
+    add_moments,
+    gather_column,
+    has_height,
+    is_upright,
+)
 
 REACHES = (0, 1, 2, 4)
 """Cells on either side that are tried: between the rings of a sparse LiDAR near points are in one
@@ -30,6 +37,8 @@ COMMON_SIGMA = 0.002
 """Error that all points of a scan share [m], from its pose: it tilts planes with no residual."""
 SENSOR_SIGMA, SENSOR_WEIGHT = 0.02, 4.0
 """Noise [m] that is expected of a sensor, and how many points this expectation is worth."""
+FEW_CELLS = 32
+"""Cells around, up to which they may be of a small thing far away."""
 WORST_TILT = 0.3**2
 """Variance of the tilt [rad^2] above which a plane says nothing."""
 REFIT = 1.5
@@ -80,19 +89,53 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
                 if best < SUSPECT_TILT:  # its own cell showed a part of the same line
                     best, plane[10] = WORST_TILT, np.float32(-1.0)
                 continue
-        # A few points fit any plane: their residuals count for more, the more of them there are.
-        noise = (max(matrix[0, 0], 0.0) * sums[0] + SENSOR_WEIGHT * SENSOR_SIGMA**2) / (
-            sums[0] - 3.0 + SENSOR_WEIGHT)
-        spread = noise / sums[0] + 0.5 * COMMON_SIGMA**2
+        spread = _spread(matrix[0, 0], sums[0])
         minor, major = bend_minor + spread / matrix[1, 1], bend_major + spread / matrix[2, 2]
         if minor < best:
             best = minor
             _write(plane, sums, vectors, minor, major)
             if reach > 1 or (reach > 0 and minor < SUSPECT_TILT):
                 break
+    if best >= SUSPECT_TILT and found <= FEW_CELLS and has_height(around, i, j, k, REACHES[-1]):
+        if inner < REACHES[-1]:
+            found = _gather(
+                rows, cells, cell_size, i, j, k, inner, REACHES[-1], around, members, found, sums)
+        if found <= FEW_CELLS:
+            _fit_upright(cells, cell_size, i, j, k, found, scratch, plane)
     if plane[10] < 0.0 and pole[10] >= 0.0:
         for n in range(PLANE):
             plane[n] = pole[n]
+
+
+@inner_loop
+def _fit_upright(cells, cell_size, i, j, k, found, scratch, plane):
+    """Fill `plane` (PLANE,) with an upright face of a small thing, if cell (i, j, k) is of one.
+
+    In `scratch` are the `found` cells around.
+    """
+    _, members, sums, matrix, vectors, _ = scratch
+    column = members[found:]
+    for shift in range(SHIFTS):
+        count = gather_column(
+            cells, cell_size, i, j, k, shift, members, found, column, sums)
+        if sums[0] < MIN_POINTS or count < MIN_CELLS or _principal(sums, matrix, vectors) < 1:
+            continue
+        if is_upright(cells, cell_size, i, j, k, column, count, sums, matrix, vectors):
+            spread = _spread(matrix[0, 0], sums[0])
+            if spread < 0.5 * SUSPECT_TILT * matrix[1, 1]:
+                _write(plane, sums, vectors, spread / matrix[1, 1], spread / matrix[2, 2])
+                return
+
+
+@inner_loop
+def _spread(variance, count):
+    """Variance [m^2] of the height of a plane that `count` points lie about with a `variance`.
+
+    A few points fit any plane: their residuals count for more, the more of them there are.
+    """
+    noise = (max(variance, 0.0) * count + SENSOR_WEIGHT * SENSOR_SIGMA**2) / (
+        count - 3.0 + SENSOR_WEIGHT)
+    return noise / count + 0.5 * COMMON_SIGMA**2
 
 
 @inner_loop
@@ -110,21 +153,10 @@ def _gather(rows, cells, cell_size, i, j, k, inner, reach, around, members, foun
                 if not is_occupied(around, i, j, k, di, dj, dk):
                     continue
                 member = find(rows, pack(i + di, j + dj, k + dk))
-                m = cells.moments[member]
                 members[found] = member
                 found += 1
-                ox, oy, oz = di * cell_size, dj * cell_size, dk * cell_size
-                n, sx, sy, sz = m[0], m[1], m[2], m[3]
-                sums[0] += n
-                sums[1] += sx + n * ox
-                sums[2] += sy + n * oy
-                sums[3] += sz + n * oz
-                sums[4] += m[4] + 2.0 * ox * sx + n * ox * ox
-                sums[5] += m[5] + ox * sy + oy * sx + n * ox * oy
-                sums[6] += m[6] + ox * sz + oz * sx + n * ox * oz
-                sums[7] += m[7] + 2.0 * oy * sy + n * oy * oy
-                sums[8] += m[8] + oy * sz + oz * sy + n * oy * oz
-                sums[9] += m[9] + 2.0 * oz * sz + n * oz * oz
+                add_moments(
+                    sums, cells.moments[member], di * cell_size, dj * cell_size, dk * cell_size)
     return found
 
 

@@ -48,9 +48,9 @@ def write_pole(pole, sums, own, matrix, vectors):
         pole[6 + axis] = np.float32(vectors[axis, 1])
     first = covariance_along(own, vectors, 0, 0) if alone else matrix[0, 0]
     second = covariance_along(own, vectors, 1, 1) if alone else matrix[1, 1]
-    pole[9] = np.float32(max(second, 0.0) + THINNEST)
+    pole[9] = np.float32(max(second - THINNEST, THINNEST))
     pole[10] = np.float32(matrix[1, 1] / (sums[0] * matrix[2, 2]))
-    pole[11] = np.float32(max(first, 0.0) + THINNEST)
+    pole[11] = np.float32(max(first - THINNEST, THINNEST))
 
 
 @inner_loop

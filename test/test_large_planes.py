@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Large planes among matches, and upright faces of small things, against known surfaces."""
+
+import numpy as np
+import pytest
+from test_planes import filled, planes
+
+from dcreg_ros.registration.large_planes import (
+    NOTHING,
+    PLACE_ONLY,
+    complete,
+    find_large_planes,
+)
+from dcreg_ros.voxels.map import PLANE
+
+
+def matches(places, normals, tilt=0.02):
+    """Matches (N, PLANE) of reliable planes."""
+    out = np.zeros((len(places), PLANE))
+    out[:, :3], out[:, 3:6] = normals, places
+    out[:, 6:9] = np.cross(normals, np.roll(normals, 1, axis=1))
+    out[:, 9] = out[:, 10] = tilt**2
+    return out
+
+
+def room(rng, noise=0.01, tilt=0.02):
+    """A floor and two walls that meet, 200 matches each."""
+    free = rng.uniform(0.2, 6.0, (3, 200, 2))
+    places, normals = [], []
+    for axis, pair in enumerate(free):
+        place = np.insert(pair, axis, rng.normal(0.0, noise, 200), axis=1)
+        normal = np.eye(3)[axis] + rng.normal(0.0, tilt, (200, 3))
+        places.append(place)
+        normals.append(normal / np.linalg.norm(normal, axis=1, keepdims=True))
+    return np.vstack(places), np.vstack(normals)
+
+
+def test_floor_and_walls_are_found_each_once():
+    found = find_large_planes(matches(*room(np.random.default_rng(0))))
+    assert len(found) == 3
+    assert {int(np.argmax(np.abs(plane[:3]))) for plane in found} == {0, 1, 2}
+    for plane in found:
+        assert np.abs(plane[:3]).max() > np.cos(0.003) and abs(plane[3]) < 0.01
+
+
+@pytest.mark.parametrize('radius', [2.0, 4.0])
+def test_a_tank_has_no_large_plane(radius):
+    rng = np.random.default_rng(1)
+    turn = rng.uniform(-np.pi, np.pi, 1500)
+    normals = np.c_[np.cos(turn), np.sin(turn), 0 * turn]
+    places = radius * normals + np.c_[0 * turn, 0 * turn, rng.uniform(0.0, 6.0, 1500)]
+    assert not len(find_large_planes(matches(places, normals)))
+
+
+def test_what_faces_elsewhere_in_a_plane_speaks_against_it():
+    """A slope of steps: places lie in one plane, and most of what is there faces elsewhere."""
+    rng = np.random.default_rng(2)
+    places, _ = room(rng)
+    normals = np.tile([0.0, 0.0, 1.0], (600, 1))
+    normals[::2] = [np.sin(0.5), 0.0, np.cos(0.5)]
+    floor = matches(places, normals)[400:]
+    assert not len(find_large_planes(floor))
+
+
+def test_a_reliable_part_keeps_its_normal_and_its_deviation_becomes_its_tilt():
+    large = np.array([[0.0, 0.0, 1.0, 0.0]])
+    q = matches(np.array([[1.0, 2.0, 0.03]]), np.array([[np.sin(0.05), 0.0, np.cos(0.05)]]))[0]
+    assert complete(q, large)
+    assert q[:3] == pytest.approx([np.sin(0.05), 0.0, np.cos(0.05)])
+    assert np.sqrt(q[9]) == pytest.approx(np.sin(0.05), rel=1e-6)
+    # What tilts it is what leads back to the large plane, in the plane of the match.
+    assert abs(q[6]) == pytest.approx(np.cos(0.05), rel=1e-6) and q[6:9] @ q[:3] == (
+        pytest.approx(0.0, abs=1e-9))
+
+
+def test_a_place_without_a_plane_takes_that_of_the_large_one_if_it_lies_in_it():
+    large = np.array([[0.6, 0.0, 0.8, 1.0]])
+    q = np.zeros(PLANE)
+    q[3:6], q[10] = 1.02 * large[0, :3] + 3.0 * np.array([0.8, 0.0, -0.6]), PLACE_ONLY
+    assert complete(q, large)
+    assert q[:3] == pytest.approx(large[0, :3]) and q[10] > 0.0
+    assert np.linalg.norm(q[6:9]) == pytest.approx(1.0)
+    assert q[6:9] @ q[:3] == pytest.approx(0.0, abs=1e-9)
+    away = np.zeros(PLANE)
+    away[3:6], away[10] = 1.2 * large[0, :3], PLACE_ONLY
+    assert not complete(away, large)
+
+
+def test_what_lies_on_a_large_plane_and_faces_elsewhere_is_not_believed():
+    large = np.array([[0.0, 0.0, 1.0, 0.0]])
+    wall = matches(np.array([[1.0, 2.0, 0.05], [1.0, 2.0, 0.5]]), np.tile([1.0, 0.0, 0.0], (2, 1)))
+    assert not complete(wall[0], large)
+    assert complete(wall[1], large)
+
+
+def test_places_of_nothing_are_not_counted():
+    nothing = np.zeros((500, PLANE))
+    nothing[:, 10] = NOTHING
+    assert not len(find_large_planes(nothing))
+
+
+def box_far_away(rng, sweeps=6, noise=0.02):
+    """Two rings, 0.9 m apart, on two faces of a box of 1 m, its corner towards the sensor."""
+    t = rng.uniform(0.0, 1.0, (sweeps * 2, 4))
+    points = []
+    for height in (0.55, 1.45):
+        for along in t:
+            points.append(np.c_[20.0 + 0 * along, 10.0 + along, height + 0 * along])
+            points.append(np.c_[20.0 + along, 10.0 + 0 * along, height + 0 * along])
+    points = np.vstack(points)
+    view = points - (0.0, 0.0, 1.0)
+    view /= np.linalg.norm(view, axis=1, keepdims=True)
+    return points + noise * rng.standard_normal((len(points), 1)) * view
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_two_rings_on_a_small_box_make_its_faces(seed):
+    found, _ = planes(filled(box_far_away(np.random.default_rng(seed))))
+    upright = found[(found[:, 11] == 0.0) & (np.abs(found[:, 2]) < 0.2)]
+    assert len(upright) >= 8
+    off = np.degrees(np.arccos(np.abs(upright[:, :3]).max(axis=1)))
+    assert np.median(off) < 3.0 and np.mean(off < 6.0) > 0.6  # the corner is round to cells
+
+
+def test_a_line_on_the_floor_below_one_on_a_wall_is_no_face():
+    """Rows above each other that cross are of two surfaces."""
+    rng = np.random.default_rng(5)
+    low = np.c_[rng.uniform(20.0, 20.6, 20), 10.0 + rng.normal(0.0, 0.01, 20), np.full(20, 0.3)]
+    high = np.c_[20.3 + rng.normal(0.0, 0.01, 20), rng.uniform(9.7, 10.3, 20), np.full(20, 1.2)]
+    found, _ = planes(filled(np.vstack([low, high])))
+    assert not ((found[:, 11] == 0.0) & (np.abs(found[:, 2]) < 0.2)).any()
