@@ -220,7 +220,7 @@ def test_scans_whose_stamps_do_not_advance_have_no_prior(stamp):
 
 @pytest.mark.parametrize('stamp_at', ['start', 'middle', 'end'])
 def test_where_the_scan_leaves_a_direction_open_the_wheels_speak_and_nowhere_else(stamp_at):
-    """An endless tunnel: without wheels it is as if the robot stood still."""
+    """An endless tunnel: without wheels nothing tells of most of the way."""
     recording = simulate(
         'square_tunnel', num_scans=80, seed=3,
         lidar=LidarModel(columns=512, stamp_at=stamp_at))
@@ -241,7 +241,7 @@ def test_where_the_scan_leaves_a_direction_open_the_wheels_speak_and_nowhere_els
     truth = recording.odometry_poses[-1]
     error = frames[-1].pose[:3, 3] - truth[:3, 3]
     lost = abs(last.pose[0, 3] - truth[0, 3])
-    assert lost > 9.0
+    assert lost > 5.0
     assert abs(error[0]) < 0.12 * lost
     assert np.abs(error[1:]).max() < 0.05
     assert errors(inverse(truth) @ frames[-1].pose)[1] < 0.5
