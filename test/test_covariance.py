@@ -45,7 +45,7 @@ def solve(points, normals, errors, transform=None, guess=None, weight=None, max_
     hessian = rows.T @ rows
     equations = NormalEquations(
         hessian, -rows.T @ errors, len(points), float(errors @ errors), float(errors @ errors),
-        float(len(points)), np.zeros((6, 6)))
+        float(len(points)), hessian, np.zeros((6, 6)), float(len(points)))
     sums = cluster_sums(points, places, normals, transform, errors, ones, ones)
     weight = np.zeros((6, 6)) if weight is None else weight
     found = registration_covariance(equations, sums, weight, guess, 1e-7, max_sigma)

@@ -7,18 +7,18 @@ import pytest
 from test_planes import filled, planes
 
 from dcreg_ros.registration.large_planes import (
+    MATCH,
     NOTHING,
     PLACE_ONLY,
     complete,
     find_large_planes,
 )
-from dcreg_ros.voxels.map import PLANE
 
 
 def matches(places, normals, tilt=0.02):
-    """Matches (N, PLANE) of reliable planes."""
-    out = np.zeros((len(places), PLANE))
-    out[:, :3], out[:, 3:6] = normals, places
+    """Matches (N, MATCH) of reliable planes."""
+    out = np.zeros((len(places), MATCH))
+    out[:, :3], out[:, 3:6], out[:, 12:] = normals, places, places
     out[:, 6:9] = np.cross(normals, np.roll(normals, 1, axis=1))
     out[:, 9] = out[:, 10] = tilt**2
     return out
@@ -76,14 +76,15 @@ def test_a_reliable_part_keeps_its_normal_and_its_deviation_becomes_its_tilt():
 
 def test_a_place_without_a_plane_takes_that_of_the_large_one_if_it_lies_in_it():
     large = np.array([[0.6, 0.0, 0.8, 1.0]])
-    q = np.zeros(PLANE)
+    q = np.zeros(MATCH)
     q[3:6], q[10] = 1.02 * large[0, :3] + 3.0 * np.array([0.8, 0.0, -0.6]), PLACE_ONLY
     assert complete(q, large)
     assert q[:3] == pytest.approx(large[0, :3]) and q[10] > 0.0
     assert np.linalg.norm(q[6:9]) == pytest.approx(1.0)
     assert q[6:9] @ q[:3] == pytest.approx(0.0, abs=1e-9)
-    away = np.zeros(PLANE)
+    away = np.zeros(MATCH)
     away[3:6], away[10] = 1.2 * large[0, :3], PLACE_ONLY
+    away[12:] = away[3:6]
     assert not complete(away, large)
 
 
@@ -92,10 +93,12 @@ def test_what_lies_on_a_large_plane_and_faces_elsewhere_is_not_believed():
     wall = matches(np.array([[1.0, 2.0, 0.05], [1.0, 2.0, 0.5]]), np.tile([1.0, 0.0, 0.0], (2, 1)))
     assert not complete(wall[0], large)
     assert complete(wall[1], large)
+    wall[1, 14] = 0.02  # from points above the floor that its own cell lies on
+    assert not complete(wall[1], large)
 
 
 def test_places_of_nothing_are_not_counted():
-    nothing = np.zeros((500, PLANE))
+    nothing = np.zeros((500, MATCH))
     nothing[:, 10] = NOTHING
     assert not len(find_large_planes(nothing))
 

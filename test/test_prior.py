@@ -220,7 +220,7 @@ def test_scans_whose_stamps_do_not_advance_have_no_prior(stamp):
 
 @pytest.mark.parametrize('stamp_at', ['start', 'middle', 'end'])
 def test_where_the_scan_leaves_a_direction_open_the_wheels_speak_and_nowhere_else(stamp_at):
-    """An endless tunnel: without wheels nothing tells of most of the way."""
+    """An endless tunnel: of the way nothing tells but wheels, and those say 3 % too much."""
     recording = simulate(
         'square_tunnel', num_scans=80, seed=3,
         lidar=LidarModel(columns=512, stamp_at=stamp_at))
@@ -234,15 +234,14 @@ def test_where_the_scan_leaves_a_direction_open_the_wheels_speak_and_nowhere_els
         guess = None if len(frames) == 1 else prior.predict(scan.stamp, middle, np.eye(4))
         frames.append(odometry.process(scan.points, scan.times, scan.stamp, guess))
         prior.follow(frames[-1], middle)
-    alone = dcreg_ros.LidarOdometry()
-    for scan in recording.scans:
-        last = alone.process(scan.points, scan.times, scan.stamp)
 
+    assert sum('x' in frame.degeneracy.weak_axes for frame in frames[1:]) > 70
     truth = recording.odometry_poses[-1]
     error = frames[-1].pose[:3, 3] - truth[:3, 3]
-    lost = abs(last.pose[0, 3] - truth[0, 3])
-    assert lost > 5.0
-    assert abs(error[0]) < 0.12 * lost
+    rolled = inverse(wheels.poses[0]) @ wheels.poses[np.searchsorted(
+        wheels.stamps, recording.scans[-1].stamp)]
+    assert 0.2 < rolled[0, 3] - truth[0, 3] < 0.3
+    assert error[0] == pytest.approx(rolled[0, 3] - truth[0, 3], abs=0.1)
     assert np.abs(error[1:]).max() < 0.05
     assert errors(inverse(truth) @ frames[-1].pose)[1] < 0.5
     # The speed is steady: an error in it must not come back with the other sign.

@@ -55,7 +55,8 @@ def analyze_degeneracy(
 
 def report_of(
     hessian: Matrix, threshold: float, kappa: float, reference: Matrix | None = None,
-    localizability: Localizability | None = None, noise: Matrix | None = None,
+    localizability: Localizability | None = None, information: Matrix | None = None,
+    noise: Matrix | None = None,
 ) -> DegeneracyReport:
     """Build the report of a Hessian already known to be valid; see :func:`analyze_degeneracy`.
 
@@ -70,8 +71,10 @@ def report_of(
         :mod:`dcreg_ros.degeneracy.detections`. None: the test of the paper.
     localizability : Localizability, optional
         Goes into the report, for mitigation "xicp".
+    information : (6, 6) float array, optional
+        What is held against the reference; `hessian` by default.
     noise : (6, 6) float array, optional
-        Information that `hessian` only seems to hold.
+        What of that only seems to be information.
 
     Returns
     -------
@@ -80,17 +83,18 @@ def report_of(
     published = reference is None
     fields = _analyze(
         hessian, threshold, kappa, _NO_REFERENCE if reference is None else reference,
+        hessian if information is None else information,
         _NO_NOISE if noise is None else noise, published)
     return DegeneracyReport(*(*fields, localizability))
 
 
 @njit(cache=True, nogil=True)
-def _analyze(hessian, threshold, kappa, reference, noise, published):
+def _analyze(hessian, threshold, kappa, reference, information, noise, published):
     """The fields of a report, in their order."""
     values, modes, conditions, angles, preconditioner = _characterize(hessian, threshold, kappa)
     ill_conditioned = conditions > threshold
     metric = relative_reference(values, threshold) if published else reference
-    twists, anchor, named, projector, vain = joint_weak_motions(hessian, metric, noise)
+    twists, anchor, named, projector, vain = joint_weak_motions(information, metric, noise)
     mask = ill_conditioned.copy() if published else named
     spectrum = np.linalg.eigvalsh(hessian)
     singular = spectrum[0] <= ZERO * spectrum[5]

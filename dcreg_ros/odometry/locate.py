@@ -148,7 +148,7 @@ def _match(
         trial = register(some, voxels, guess, free, guess_covariance=covariance)
         if score_of(trial) - SURPRISING * _log_surprise(trial, guess, covariance) < least:
             return match
-    return trial
+    return trial if trial.converged else match
 
 
 def _log_surprise(match: RegistrationResult, guess: Array, covariance: Array) -> float:

@@ -74,7 +74,7 @@ def scan_variance(equations: NormalEquations) -> float:
     sensor better than its usual noise because many of its points lie on one floor.
     """
     return max(residual_variance(equations), SENSOR_SIGMA**2) * max(
-        1.0, equations.weight / INDEPENDENT)
+        1.0, equations.worth / INDEPENDENT)
 
 
 def guess_weight(
@@ -141,7 +141,7 @@ def _uncertainty(
 def _answer(equations, sums):
     """How the gradient answers to a motion (6, 6), between LEAST_ANSWER and 1 of the Hessian."""
     hessian = equations.hessian
-    scale = max(np.trace(sums.bread) / max(np.trace(hessian), 1e-300), 0.0)
+    scale = max(np.trace(sums.bread) / max(np.trace(equations.information), 1e-300), 0.0)
     changed = sums.bread - scale * equations.noise
     units = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
     values, modes = np.linalg.eigh(hessian / np.outer(units, units))

@@ -14,7 +14,10 @@ from numba import njit
 
 from dcreg_ros.geometry.eigen3 import eigen3
 from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.voxels.map import PLANE
 
+MATCH = PLANE + 3
+"""Numbers of a match: the plane, its point in the frame of the map, and the mean of its cell."""
 NOTHING, PLACE_ONLY = -2.0, -1.0
 """In place of the larger variance of the tilt: there is no cell, or a cell without a plane."""
 MOST = 8
@@ -48,7 +51,7 @@ SCATTER = 0.003**2
 
 @njit(cache=True, nogil=True)
 def find_large_planes(plane):
-    """Unit normals and offsets (K, 4) of the large ones among the planes (N, PLANE) of matches."""
+    """Unit normals and offsets (K, 4) of the large ones among the planes of matches (N, MATCH)."""
     n = plane.shape[0]
     rows, seeds = np.empty(n, np.int64), np.empty(n, np.int64)
     count = starts = 0
@@ -56,7 +59,7 @@ def find_large_planes(plane):
         if plane[i, 11] == 0.0 and plane[i, 10] >= PLACE_ONLY:
             rows[count] = i
             count += 1
-            if plane[i, 10] >= 0.0 and plane[i, 9] < RELIABLE:
+            if _is_reliable(plane[i]):
                 seeds[starts] = i
                 starts += 1
     found, size = np.empty((MOST, 4)), 0
@@ -107,12 +110,11 @@ def _dot(a, b):
 
 @inner_loop
 def _belongs(seed, q):
-    """Whether `q` (PLANE,) may be in one large plane with a `seed` (PLANE,)."""
+    """Whether `q` (MATCH,) may be in one large plane with a `seed` (MATCH,)."""
     dx, dy, dz = q[3] - seed[3], q[4] - seed[4], q[5] - seed[5]
     off = abs(seed[0] * dx + seed[1] * dy + seed[2] * dz)
     away = math.sqrt(dx * dx + dy * dy + dz * dz)
-    return off < LYING + WIDENING * away and (
-        not _is_reliable(q) or abs(_dot(seed, q)) > 1.0 - 0.5 * ANGLE * ANGLE)
+    return off < LYING + WIDENING * away and (not _is_reliable(q) or _is_parallel(seed, q))
 
 
 @inner_loop
@@ -121,12 +123,15 @@ def _is_reliable(q):
 
 
 @inner_loop
+def _is_parallel(a, b):
+    return abs(_dot(a, b)) > 1.0 - 0.5 * ANGLE * ANGLE
+
+
+@inner_loop
 def is_part(large, q):
-    """Whether what `q` (PLANE,) holds is a part of a large plane (4,)."""
+    """Whether what `q` (MATCH,) holds is a part of a large plane (4,)."""
     off = abs(_dot(large, q[3:6]) - large[3])
-    if _is_reliable(q):
-        return off < OFFSET and abs(_dot(large, q)) > 1.0 - 0.5 * ANGLE * ANGLE
-    return off < LYING
+    return off < OFFSET and _is_parallel(large, q) if _is_reliable(q) else off < LYING
 
 
 @inner_loop
@@ -206,26 +211,25 @@ def _is_bent(plane, rows, count, trial, vectors):
 
 @inner_loop
 def complete(q, large):
-    """Let large planes complete what `q` (PLANE,) holds; whether it can be matched then.
+    """Let large planes complete what `q` (MATCH,) holds; whether it can be matched then.
 
     A reliable part of a large plane keeps its normal, and how much that deviates becomes its tilt;
-    any other takes the normal of the large one. What lies on a large plane and faces elsewhere is
-    of two surfaces, or a streak of points on one.
+    any other takes the normal of the large one. What lies on a large plane, or has its own cell
+    there, and faces elsewhere is of two surfaces, or a streak of points on one.
     """
     on = False
     for k in range(large.shape[0]):
-        if abs(_dot(large[k], q[3:6]) - large[k, 3]) > OFFSET:
-            continue
-        on = True
         if q[11] == 0.0 and is_part(large[k], q):
             _become_part(q, large[k])
             return True
+        on |= (abs(_dot(large[k], q[3:6]) - large[k, 3]) < OFFSET
+               or abs(_dot(large[k], q[PLANE:MATCH]) - large[k, 3]) < LYING)
     return q[10] >= 0.0 and not on
 
 
 @inner_loop
 def _become_part(q, large):
-    """Give `q` (PLANE,) the direction and the variances of its tilt from a large plane (4,)."""
+    """Give `q` (MATCH,) the direction and the variances of its tilt from a large plane (4,)."""
     if _is_reliable(q):
         dot = _dot(large, q)
         x, y, z = large[0] - dot * q[0], large[1] - dot * q[1], large[2] - dot * q[2]
@@ -243,7 +247,7 @@ def _become_part(q, large):
 
 @njit(cache=True, nogil=True)
 def complete_all(plane, usable, large):
-    """:func:`complete` each of the matches (N, PLANE), whether `usable` (N,) or not."""
+    """:func:`complete` each of the matches (N, MATCH), whether `usable` (N,) or not."""
     for i in range(usable.shape[0]):
         if usable[i] or plane[i, 10] == PLACE_ONLY:
             usable[i] = complete(plane[i], large)

@@ -13,9 +13,9 @@ from dcreg_ros.inner_loop import inner_loop
 CHUNKS = 32
 """Parts a source is cut into: fixed, so that sums do not depend on how many threads run."""
 
-SUMS = 52
+NOISE, INFORMATION, SUMS = 31, 52, 74
 """Per part: 21 of the Hessian, 6 of the gradient, matches, squared residuals, squared errors,
-weights, 21 of the noise."""
+weights; from NOISE on 21 of the noise; from INFORMATION on 21 of that, and how many matches."""
 
 
 class NormalEquations(NamedTuple):
@@ -35,10 +35,15 @@ class NormalEquations(NamedTuple):
         Sum of squared weighted errors [m^2].
     weight : float
         Sum of squared slopes: how many full matches they amount to.
+    information : (6, 6) float array
+        ``sum w J^T J`` of what matches say of surfaces, by how sure these are, not by how far a
+        point lies from them: what tells weak motions from known ones.
     noise : (6, 6) float array
-        What the uncertainty of the normals alone is expected to add to `hessian`: even a perfect
-        plane, its normals measured with noise, seems to constrain sliding along it (Hatleskog and
-        Alexis, arXiv 2410.10784).
+        What the uncertainty of the normals alone is expected to add to `information`: even a
+        perfect plane, its normals measured with noise, seems to constrain sliding along it
+        (Hatleskog and Alexis, arXiv 2410.10784).
+    worth : float
+        Sum of the weights ``w``: how many matches say it.
     """
 
     hessian: NDArray[np.float64]
@@ -47,7 +52,9 @@ class NormalEquations(NamedTuple):
     residual2: float
     error2: float
     weight: float
+    information: NDArray[np.float64]
     noise: NDArray[np.float64]
+    worth: float
 
 
 @inner_loop
@@ -71,18 +78,18 @@ def add_match(sums, point, rotation, normal, residual, error, slope):
 
 @inner_loop
 def add_noise(sums, point, rotation, plane, weight):
-    """Add to `sums` (SUMS,) what the uncertainty of one normal adds to the Hessian.
+    """Add to `sums` (SUMS,) what the uncertainty of one normal adds to the information.
 
     `plane` holds the normal, a point, the direction in the plane in which it was sampled least,
     and the variances of its tilt towards that and towards the other direction [rad^2]; `weight`
     is that of the match.
     """
     ax, ay, az = plane[6], plane[7], plane[8]
-    add_square(sums, 31, weight * plane[9], jacobian(point, rotation, ax, ay, az))
+    add_square(sums, NOISE, weight * plane[9], jacobian(point, rotation, ax, ay, az))
     bx = plane[1] * az - plane[2] * ay
     by = plane[2] * ax - plane[0] * az
     bz = plane[0] * ay - plane[1] * ax
-    add_square(sums, 31, weight * plane[10], jacobian(point, rotation, bx, by, bz))
+    add_square(sums, NOISE, weight * plane[10], jacobian(point, rotation, bx, by, bz))
 
 
 @inner_loop
@@ -115,7 +122,8 @@ def unpack(parts):
             sums[k] += parts[part, k]
     return (
         _symmetric(sums[:21]), sums[21:27].copy(), int(sums[27]), sums[28], sums[29], sums[30],
-        _symmetric(sums[31:52]))
+        _symmetric(sums[INFORMATION:SUMS - 1]), _symmetric(sums[NOISE:INFORMATION]),
+        sums[SUMS - 1])
 
 
 @njit(cache=True, nogil=True)

@@ -17,6 +17,7 @@ from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.geometry.se3 import local
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.registration.large_planes import (
+    MATCH,
     NOTHING,
     PLACE_ONLY,
     complete,
@@ -25,6 +26,9 @@ from dcreg_ros.registration.large_planes import (
 )
 from dcreg_ros.registration.linearize import (
     CHUNKS,
+    INFORMATION,
+    NOISE,
+    SUMS,
     NormalEquations,
     add_match,
     add_noise,
@@ -52,9 +56,11 @@ FADING = 0.5
 """How much of that doubt is left after an iteration."""
 NOISE2 = 0.02**2
 """Variance of a residual [m^2] against which that from the tilt or thickness of a plane counts."""
-SUSPECT_NOISE, POLE_NOISE = 0.5, 0.2
-"""Shares of the information of planes of two surfaces, and of poles, that count as noise: a streak
-of points on a wall looks like a pole."""
+SUSPECT_NOISE = 0.5
+"""Share of the information of planes that may be of two surfaces that counts as noise."""
+THIN = 0.05**2
+"""Most thickness [m^2] of a pole that says something: streaks of points on a wall, and its corners,
+look like thick ones."""
 NUDGE = 0.1
 """Edges of a cell that a query moves before its plane is looked up again."""
 CUT = 3.0
@@ -103,7 +109,7 @@ class MapPlaneMatcher:
         self._slope = np.zeros(2 * len(source))
         self._offsets = offsets_within(int(config.search_radius / voxels.cell_size))
         self._place = np.full((len(source), 3), np.inf)
-        self._plane = np.zeros((2 * len(source), PLANE))
+        self._plane = np.zeros((2 * len(source), MATCH))
         self._plane[:, 10] = NOTHING
         self._usable = np.zeros(2 * len(source), np.bool_)
         self._fits = np.zeros((len(source), PLANE), np.float32)
@@ -209,23 +215,19 @@ def _associate(
         fit = fits[n]
         fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, fit)
         fitted[n] = row
-    q = plane[n]
-    if fit[10] >= 0.0:
-        for m in range(PLANE):
-            q[m] = fit[m]
-    else:
-        moments = cells.moments[row]
-        for m in range(3):
-            q[3 + m] = moments[1 + m] / moments[0]
+    q, moments, middle = plane[n], cells.moments[row], (i + 0.5, j + 0.5, k + 0.5)
+    for m in range(PLANE):
+        q[m] = fit[m]
+    for m in range(3):
+        q[PLANE + m] = middle[m] * cell_size + moments[1 + m] / moments[0]
+        q[3 + m] = q[PLANE + m] if fit[10] < 0.0 else middle[m] * cell_size + fit[3 + m]
+    if fit[10] < 0.0:
         q[10], q[11] = PLACE_ONLY, 0.0
-    q[3] += (i + 0.5) * cell_size
-    q[4] += (j + 0.5) * cell_size
-    q[5] += (k + 0.5) * cell_size
     usable[n] = fit[11] == 0.0 or fit[10] < 0.0 or stands_up(q, t)
     usable[n] = usable[n] and complete(q, large)
     if usable[n] and q[11] > 0.0:  # a pole
         other = plane[place.shape[0] + n]
-        for m in range(PLANE):
+        for m in range(MATCH):
             other[m] = q[m]
         turn_pole(other)
         q[9] = other[9] = 0.0
@@ -269,13 +271,18 @@ def _add(t, p, least2, doubt, scale2, slope, q, i, sums):
         major2 = x * x + y * y + z * z - r * r - minor * minor
         # The farther from the middle of a plane, the more its tilt is felt.
         trust = NOISE2 / (NOISE2 + q[11] + q[9] * minor * minor + q[10] * major2)
-        f = slope[i] = math.sqrt(trust) * s2 / (s2 + r * r)
+        inlying = s2 / (s2 + r * r)
+        f = slope[i] = math.sqrt(trust) * inlying
         add_match(sums, p, t, q, r, f * r, f)
-        add_noise(sums, p, t, q, f * f)
-        # These may be no surface at all, and then all they say is noise.
-        doubtful = SUSPECT_NOISE if q[9] >= SUSPECT_TILT else POLE_NOISE if q[11] > 0.0 else 0.0
-        if doubtful > 0.0:
-            add_square(sums, 31, doubtful * f * f, jacobian(p, t, q[0], q[1], q[2]))
+        if q[11] > 0.0:  # thick as it is, a pole tells where it stands
+            trust = 1.0 if q[11] < THIN else 0.0
+        worth = trust * inlying
+        j = jacobian(p, t, q[0], q[1], q[2])
+        add_square(sums, INFORMATION, worth, j)
+        sums[SUMS - 1] += worth
+        add_noise(sums, p, t, q, worth)
+        if q[9] >= SUSPECT_TILT:  # perhaps no surface at all, and then all it says is noise
+            add_square(sums, NOISE, SUSPECT_NOISE * worth, j)
 
 
 @inner_loop

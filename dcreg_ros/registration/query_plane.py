@@ -64,7 +64,8 @@ class QueryPlaneMatcher:
         parts = share_parts(
             _linearize, self._threads if work > 1000 else 1, transform, self._source, self._tree,
             self._radius, self._tolerance, self._kept, self._searched)
-        return NormalEquations(*unpack(parts))
+        equations = NormalEquations(*unpack(parts))
+        return equations._replace(information=equations.hessian, worth=equations.weight)
 
 
 @njit(cache=True, nogil=True)

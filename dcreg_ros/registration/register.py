@@ -203,6 +203,7 @@ def _analyze(
         reference = reference + (1.0 - STEADY**-2) * last.anchor
     return report_of(
         equations.hessian, config.condition_threshold, config.kappa_target, reference, found,
+        equations.information if config.detection in PHYSICAL else None,
         config.noise_factor * equations.noise if config.detection == 'probabilistic' else None)
 
 

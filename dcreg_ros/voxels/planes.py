@@ -13,7 +13,7 @@ from dcreg_ros.voxels.hashing import find, pack, unpack
 from dcreg_ros.voxels.layout import SUSPECT_TILT, layout
 from dcreg_ros.voxels.map import MOMENTS, PLANE
 from dcreg_ros.voxels.nearest import is_occupied, load_masks
-from dcreg_ros.voxels.poles import is_pole, write_pole
+from dcreg_ros.voxels.poles import goes_on, is_pole, write_pole
 from dcreg_ros.voxels.uprights import (
     SHIFTS,
     add_moments,
@@ -100,11 +100,16 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
         if inner < REACHES[-1]:
             found = _gather(
                 rows, cells, cell_size, i, j, k, inner, REACHES[-1], around, members, found, sums)
+        inner = REACHES[-1]
         if found <= FEW_CELLS:
             _fit_upright(cells, cell_size, i, j, k, found, scratch, plane)
     if plane[10] < 0.0 and pole[10] >= 0.0:
-        for n in range(PLANE):
-            plane[n] = pole[n]
+        if inner < REACHES[-1]:
+            found = _gather(
+                rows, cells, cell_size, i, j, k, inner, REACHES[-1], around, members, found, sums)
+        if goes_on(cells, cell_size, i, j, k, members, found, pole):
+            for n in range(PLANE):
+                plane[n] = pole[n]
 
 
 @inner_loop

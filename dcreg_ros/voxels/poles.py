@@ -11,6 +11,7 @@ which move with it.
 import numpy as np
 
 from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.voxels.hashing import unpack
 from dcreg_ros.voxels.layout import covariance_along
 
 UPRIGHT = 0.8
@@ -23,6 +24,13 @@ THINNEST = 0.02**2
 """Least thickness [m^2]: with fewer points than that takes, all poles seem thin."""
 MIN_OWN = 4.0
 """Points from which a cell tells its own part of the surface of a pole."""
+ASIDE = 2.0
+"""Most distance from the axis in edges of a cell, for cells above and below to be of the pole."""
+MIN_LEVELS = 4
+"""Heights at which it is seen: far away, two or three returns one
+above the other may be of anything."""
+MOST_LEVELS = 32
+"""Heights that are told apart."""
 
 
 @inner_loop
@@ -54,11 +62,37 @@ def write_pole(pole, sums, own, matrix, vectors):
 
 
 @inner_loop
+def goes_on(cells, cell_size, i, j, k, members, found, pole):
+    """Whether there are cells at several heights along the axis of a pole at cell (i, j, k)."""
+    ax, ay, az = _axis(pole)
+    levels = 0
+    for n in range(found):
+        m = cells.moments[members[n]]
+        ci, cj, ck = unpack(cells.key[members[n]])
+        own = 1.0 / m[0]
+        x = (ci - i) * cell_size + m[1] * own - pole[3]
+        y = (cj - j) * cell_size + m[2] * own - pole[4]
+        z = (ck - k) * cell_size + m[3] * own - pole[5]
+        h = ax * x + ay * y + az * z
+        if x * x + y * y + z * z - h * h < (ASIDE * cell_size) ** 2:
+            levels |= 1 << (int(round(h / cell_size)) + MOST_LEVELS // 2)
+    count = 0
+    for level in range(MOST_LEVELS):
+        count += (levels >> level) & 1
+    return count >= MIN_LEVELS
+
+
+@inner_loop
+def _axis(pole):
+    return (
+        pole[1] * pole[8] - pole[2] * pole[7], pole[2] * pole[6] - pole[0] * pole[8],
+        pole[0] * pole[7] - pole[1] * pole[6])
+
+
+@inner_loop
 def stands_up(pole, rotation):
     """Whether the axis of a pole is upright for a LiDAR turned by `rotation`, too."""
-    ax = pole[1] * pole[8] - pole[2] * pole[7]
-    ay = pole[2] * pole[6] - pole[0] * pole[8]
-    az = pole[0] * pole[7] - pole[1] * pole[6]
+    ax, ay, az = _axis(pole)
     return abs(rotation[0, 2] * ax + rotation[1, 2] * ay + rotation[2, 2] * az) > UPRIGHT
 
 
