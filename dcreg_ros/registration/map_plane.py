@@ -59,7 +59,7 @@ NOISE2 = 0.02**2
 SUSPECT_NOISE = 0.5
 """Share of the information of planes that may be of two surfaces that counts as noise."""
 THIN = 0.05**2
-"""Most thickness [m^2] of a pole that says something: streaks of points on a wall, and its corners,
+"""Most thickness [m^2] of a pole that says something: streaks of points on a wall, and corners,
 look like thick ones."""
 NUDGE = 0.1
 """Edges of a cell that a query moves before its plane is looked up again."""

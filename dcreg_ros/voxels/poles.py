@@ -8,6 +8,8 @@ a query is matched to one or the other. Lines that lie are no poles: they are ri
 which move with it.
 """
 
+import math
+
 import numpy as np
 
 from dcreg_ros.inner_loop import inner_loop
@@ -27,8 +29,8 @@ MIN_OWN = 4.0
 ASIDE = 2.0
 """Most distance from the axis in edges of a cell, for cells above and below to be of the pole."""
 MIN_LEVELS = 4
-"""Heights at which it is seen: far away, two or three returns one
-above the other may be of anything."""
+"""Heights at which it is seen: far away, two or three returns above each other may be
+of anything."""
 MOST_LEVELS = 32
 """Heights that are told apart."""
 
@@ -75,7 +77,7 @@ def goes_on(cells, cell_size, i, j, k, members, found, pole):
         z = (ck - k) * cell_size + m[3] * own - pole[5]
         h = ax * x + ay * y + az * z
         if x * x + y * y + z * z - h * h < (ASIDE * cell_size) ** 2:
-            levels |= 1 << (int(round(h / cell_size)) + MOST_LEVELS // 2)
+            levels |= 1 << (math.floor(h / cell_size + 0.5) + MOST_LEVELS // 2)
     count = 0
     for level in range(MOST_LEVELS):
         count += (levels >> level) & 1
