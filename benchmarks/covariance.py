@@ -35,9 +35,9 @@ from dcreg_ros.voxels.map import VoxelMap
 
 SEEN = (
     'room', 'bare_corridor', 'square_tunnel', 'tunnel', 'plane', 'forest', 'stairs', 'tank')
-"""Scenes with which the shares in `registration/covariance.py` were measured."""
+"""Scenes from which `UNSEEN` in `registration/covariance.py` was taken, but for stairs."""
 HELD_OUT = ('corridor', 'parallel_planes', 'sphere', 'sparse_field')
-"""Scenes they have never seen."""
+"""Scenes it was not taken from; the size of the blocks was chosen in all."""
 GUESS = np.repeat([0.01, 0.03], 3)
 """Standard deviation of the guess [rad, m]."""
 PLACES, MAP_SWEEPS, STEP = 40, 6, 0.25

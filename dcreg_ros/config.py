@@ -61,9 +61,10 @@ class RegistrationConfig(_Section):
     noise_factor: float = parameter(
         3.0, low=0.0, high=1e3, live=True,
         doc='How many times more than the noise of the normals explains a direction must be '
-            'constrained, for detection "probabilistic".')
+            'constrained, for detection "probabilistic"; mitigation "prior" takes so much of that '
+            'noise out of weak motions.')
     prior_weight: float = parameter(
-        5.0, low=0.0, high=1e9, live=True,
+        6.0, low=0.0, high=1e9, live=True,
         doc='How many times more the prediction counts in weak directions than its uncertainty '
             'says, for mitigation "prior": matches are counted one by one, but err together. 0 is '
             'the same as "none".')

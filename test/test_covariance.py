@@ -46,15 +46,15 @@ def solve(points, normals, errors, transform=None, guess=None, weight=None, max_
     equations = NormalEquations(
         hessian, -rows.T @ errors, len(points), float(errors @ errors), float(errors @ errors),
         float(len(points)), hessian, np.zeros((6, 6)), float(len(points)))
-    sums = cluster_sums(points, places, normals, transform, errors, ones, ones)
     weight = np.zeros((6, 6)) if weight is None else weight
+    sums = cluster_sums(
+        points, places, normals, transform, errors, ones, ones, hessian + weight)
     found = registration_covariance(equations, sums, weight, guess, 1e-7, max_sigma)
     return found, hessian, residual_variance(equations)
 
 
 def test_independent_residuals_give_the_textbook_covariance(monkeypatch):
-    monkeypatch.setattr('dcreg_ros.registration.covariance.SURFACE_SHARE', 0.0)
-    monkeypatch.setattr('dcreg_ros.registration.covariance.BIAS_SHARE', 0.0)
+    monkeypatch.setattr('dcreg_ros.registration.covariance.UNSEEN', 1.0)
     found, hessian, variance = solve(*problem())
     plain = variance * np.linalg.inv(hessian)
     assert np.diag(found.covariance) == pytest.approx(np.diag(plain), rel=0.25)

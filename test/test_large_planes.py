@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 from test_planes import filled, planes
 
-from dcreg_ros.registration.large_planes import (
-    MATCH,
-    NOTHING,
-    PLACE_ONLY,
-    complete,
-    find_large_planes,
-)
+from dcreg_ros.registration.completion import complete
+from dcreg_ros.registration.large_planes import MATCH, NOTHING, PLACE_ONLY, find_large_planes
 
 
 def matches(places, normals, tilt=0.02):
@@ -64,9 +59,9 @@ def test_what_faces_elsewhere_in_a_plane_speaks_against_it():
 
 
 def test_a_reliable_part_keeps_its_normal_and_its_deviation_becomes_its_tilt():
-    large = np.array([[0.0, 0.0, 1.0, 0.0]])
+    large = np.array([[0.0, 0.0, 1.0, 0.0, 1e-6]])
     q = matches(np.array([[1.0, 2.0, 0.03]]), np.array([[np.sin(0.05), 0.0, np.cos(0.05)]]))[0]
-    assert complete(q, large)
+    assert complete(q, large, np.eye(4))
     assert q[:3] == pytest.approx([np.sin(0.05), 0.0, np.cos(0.05)])
     assert np.sqrt(q[9]) == pytest.approx(np.sin(0.05), rel=1e-6)
     # What tilts it is what leads back to the large plane, in the plane of the match.
@@ -75,26 +70,26 @@ def test_a_reliable_part_keeps_its_normal_and_its_deviation_becomes_its_tilt():
 
 
 def test_a_place_without_a_plane_takes_that_of_the_large_one_if_it_lies_in_it():
-    large = np.array([[0.6, 0.0, 0.8, 1.0]])
+    large = np.array([[0.6, 0.0, 0.8, 1.0, 1e-6]])
     q = np.zeros(MATCH)
     q[3:6], q[10] = 1.02 * large[0, :3] + 3.0 * np.array([0.8, 0.0, -0.6]), PLACE_ONLY
-    assert complete(q, large)
+    assert complete(q, large, np.eye(4))
     assert q[:3] == pytest.approx(large[0, :3]) and q[10] > 0.0
     assert np.linalg.norm(q[6:9]) == pytest.approx(1.0)
     assert q[6:9] @ q[:3] == pytest.approx(0.0, abs=1e-9)
     away = np.zeros(MATCH)
     away[3:6], away[10] = 1.2 * large[0, :3], PLACE_ONLY
     away[12:] = away[3:6]
-    assert not complete(away, large)
+    assert not complete(away, large, np.eye(4))
 
 
 def test_what_lies_on_a_large_plane_and_faces_elsewhere_is_not_believed():
-    large = np.array([[0.0, 0.0, 1.0, 0.0]])
+    large = np.array([[0.0, 0.0, 1.0, 0.0, 1e-6]])
     wall = matches(np.array([[1.0, 2.0, 0.05], [1.0, 2.0, 0.5]]), np.tile([1.0, 0.0, 0.0], (2, 1)))
-    assert not complete(wall[0], large)
-    assert complete(wall[1], large)
+    assert not complete(wall[0], large, np.eye(4))
+    assert complete(wall[1], large, np.eye(4))
     wall[1, 14] = 0.02  # from points above the floor that its own cell lies on
-    assert not complete(wall[1], large)
+    assert not complete(wall[1], large, np.eye(4))
 
 
 def test_places_of_nothing_are_not_counted():

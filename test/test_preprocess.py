@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from dcreg_ros.config import PreprocessConfig
 from dcreg_ros.geometry.se3 import exp_se3
 from dcreg_ros.odometry.preprocess import dense_range, middle_of_sweep, prepare
-from dcreg_ros.odometry.selection import one_per_cell, select
+from dcreg_ros.odometry.selection import APART, select
 
 EVERY_POINT = PreprocessConfig(
     min_range=0.0, max_range=100.0, voxel_size=0.01, max_keypoints=1000000)
@@ -102,16 +102,37 @@ def test_thinning_spares_the_far_and_takes_from_all_beams():
 
 @given(st.integers(0, 300), st.integers(0, 2**32 - 1))
 @settings(max_examples=50, deadline=None)
-def test_thinning_keeps_the_first_of_each_cell(count, seed):
+def test_points_that_are_kept_lie_apart_and_all_over(count, seed):
     points = np.random.default_rng(seed).uniform(-2, 2, (count, 3))
-    seen, expected = set(), []
-    for point in points:
-        cell = tuple(np.floor(point / 0.4).astype(int))
-        if cell not in seen:
-            seen.add(cell)
-            expected.append(point)
-    rows = one_per_cell(points, np.arange(count), 0.4)
-    assert (points[rows] == np.array(expected).reshape(-1, 3)).all()
+    rows = select(points, 0.4, 1000)
+    assert (np.diff(rows) > 0).all()
+    if count:
+        kept, distance = points[rows], APART * 0.4
+        assert not cKDTree(kept).query_pairs(0.999 * distance)
+        # To the candidate of its cell, and from there to what that made way for.
+        assert cKDTree(kept).query(points)[0].max() <= 2.0 * np.sqrt(3.0) * distance
+
+
+def wall_as_scanned(distance, rng, sigma=0.02):
+    """Points on a wall along x in the order of a turning LiDAR, noise along the beams."""
+    angles = np.meshgrid(
+        np.radians(np.linspace(-15, 15, 16)), np.linspace(0.2, np.pi - 0.2, 800), indexing='ij')
+    elevation, azimuth = (a.ravel() for a in angles)
+    rays = np.c_[np.cos(azimuth), np.sin(azimuth), np.tan(elevation)]
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    ranges = distance / rays[:, 1] + sigma * rng.standard_normal(len(rays))
+    return rays * ranges[:, None]
+
+
+def test_which_points_are_kept_does_not_depend_on_their_noise():
+    """The mean distance of what is kept of a wall, in its standard errors, wherever cells end."""
+    rng, errors = np.random.default_rng(4), []
+    for distance in np.linspace(1.9, 2.3, 60):
+        points = wall_as_scanned(distance, rng)
+        kept = points[select(points, 0.3, 3000)]
+        off = kept[:, 1] - distance
+        errors.append(off.mean() / (off.std() / np.sqrt(len(off))))
+    assert np.sqrt(np.mean(np.square(errors))) < 2.0  # 3.5 for the first point of each cell
 
 
 @given(st.integers(100, 5000), st.integers(0, 2**32 - 1))

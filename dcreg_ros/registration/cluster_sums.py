@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the residuals of one registration say about their own dependence, in one pass.
+"""What the residuals of one registration say about the scatter of its gradient, in one pass.
 
-Matches in one block of space that face the same way share map cells and planes; their products
-tell how much of the noise they share, which the sum of squares alone cannot.
+Matches in one block of a surface share map cells and planes, so they err together; how much, their
+sum tells. A block that a motion hangs on is fitted by that motion and leaves no residual: its sum
+is taken for what it would be had the block been left out.
 """
 
 from typing import NamedTuple
@@ -19,43 +20,41 @@ from dcreg_ros.voxels.hashing import find, insert_key, make_table, pack
 
 Matrix = NDArray[np.float64]
 
-BLOCKS = (1.0, 8.0, 0.0)
-"""Edges of the blocks [m]: a few planes of the map, a whole wall; 0 for all that faces one way."""
+BLOCK = 1.0
+"""Edge of the blocks [m]: as far as planes of the map reach. Across a surface blocks have no end,
+or noise would part the points of a wall at the border of two."""
 SIDES = 6
 """Ways a surface can face: along or against the axis of the map nearest to its normal."""
-MIN_SIDE = 30
-"""Matches from which the mean residual of a side means something."""
+LEVERAGE = 0.95
+"""Most of what is known of a motion that a single block is taken to tell."""
+SMALL = 0.05
+"""Leverage below which a series will do."""
 
 
 class ClusterSums(NamedTuple):
-    """Sums over matches with robust gradient ``psi = f e``, and over pairs of them.
+    """Sums over matches with robust gradient ``psi = f e``.
 
     Attributes
     ----------
     bread : (6, 6) float array
         ``sum psi' J^T J``: how the gradient really answers to a motion (`hessian` holds ``f^2``).
     meat : (6, 6) float array
-        ``sum psi^2 J^T J``: its scatter, were all matches independent.
-    pairs : (3, 6, 6) float array
-        ``sum f_i^2 f_j^2 J_i^T J_j`` over the pairs of matches in one block, for each of BLOCKS.
-    products : (3,) float array
-        ``sum e_i e_j`` over the same pairs, residuals signed towards the sensor [m^2].
-    counts : (3,) float array
-        ``sum f_i f_j`` over the same pairs.
-    side_bias2 : float
-        Mean over the sides of the squared mean residual [m^2].
+        Scatter of the gradient: over blocks ``sum g g^T`` of ``g = (1 - H_b H^-1)^-1 sum psi J^T``
+        with the part ``H_b`` of the block in the Hessian (the jackknife, CR3, of Bell and
+        McCaffrey, 2002).
     """
 
     bread: Matrix
     meat: Matrix
-    pairs: Matrix
-    products: Matrix
-    counts: Matrix
-    side_bias2: float
 
 
-def sums_of(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Matrix) -> ClusterSums:
-    """Sums over the matches that `matcher` found last, with residuals as of `transform` (4, 4)."""
+def sums_of(
+    matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Matrix, held: Matrix
+) -> ClusterSums:
+    """Sums over the matches that `matcher` found last, with residuals as of `transform` (4, 4).
+
+    `held` (6, 6) is the Hessian, with what a guess adds to it.
+    """
     rows, matches, places, normals, residuals = counted(matcher, transform)
     if isinstance(matcher, MapPlaneMatcher):
         weights = slopes = matcher._slope[matches]
@@ -67,14 +66,15 @@ def sums_of(matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Matrix) -> 
         slopes = 2.0 * weights - 1.0
         curvatures = slopes**2 - 2.0 * (1.0 - weights) * weights
     return cluster_sums(
-        matcher._source[rows], places, normals, transform, weights * residuals, slopes, curvatures)
+        matcher._source[rows], places, normals, transform, weights * residuals, slopes,
+        curvatures, held)
 
 
 def cluster_sums(
     points: Matrix, places: Matrix, normals: Matrix, transform: Matrix, errors: Matrix,
-    slopes: Matrix, curvatures: Matrix,
+    slopes: Matrix, curvatures: Matrix, held: Matrix,
 ) -> ClusterSums:
-    """Sum matches and pairs of matches in blocks.
+    """Sum matches, alone and in blocks.
 
     Parameters
     ----------
@@ -88,81 +88,87 @@ def cluster_sums(
         ``T_target_source``.
     errors, slopes, curvatures : (M,) float64 arrays
         Weighted error ``e`` [m], its derivative ``f``, and that of ``f e``.
+    held : (6, 6) float64 array
+        The Hessian, with what a guess adds to it.
 
     Returns
     -------
     ClusterSums
     """
     return ClusterSums(*_cluster_sums(
-        points, places, normals, transform, errors, slopes, curvatures, np.array(BLOCKS),
-        make_table(2 * len(BLOCKS) * len(points))))
+        points, places, normals, transform, errors, slopes, curvatures, held,
+        make_table(2 * len(points))))
 
 
 @njit(cache=True, nogil=True)
 def _cluster_sums(
-    points, places, normals, transform, errors, slopes, curvatures, blocks, table
+    points, places, normals, transform, errors, slopes, curvatures, held, table
 ):
-    """Fields of :class:`ClusterSums`; `table` is empty, with room for each match and level."""
-    n, levels = points.shape[0], blocks.shape[0]
-    totals = np.zeros((n * levels, 8))  # sum f^2 J, sum e, sum f of each block
-    level_of = np.empty(n * levels, np.int64)
+    """Fields of :class:`ClusterSums`; `table` is empty, with room for each match."""
+    n = points.shape[0]
+    pulls, parts = np.zeros((n, 6)), np.zeros((n, 6, 6))
     clusters = 0
-    bread, meat, alone = np.zeros((6, 6)), np.zeros((6, 6)), np.zeros((6, 6))
-    side_error, side_count = np.zeros(SIDES), np.zeros(SIDES)
-    row = np.empty(6)
-    squares = weights = 0.0
+    bread, row = np.zeros((6, 6)), np.empty(6)
     for i in range(n):
         sign, side = _side(normals[i], places[i], transform)
         _jacobian(points[i], normals[i], transform, sign, row)
-        e, f = sign * errors[i], slopes[i]
-        f2, psi2 = f * f, f * f * e * e
+        key = _block_of(places[i], side)
+        cluster = find(table, key)
+        if cluster < 0:
+            cluster = clusters
+            insert_key(table, key, cluster)
+            clusters += 1
+        f2, psi = slopes[i] * slopes[i], sign * slopes[i] * errors[i]
         for a in range(6):
+            pulls[cluster, a] += psi * row[a]
             for b in range(a, 6):
                 product = row[a] * row[b]
                 bread[a, b] += curvatures[i] * product
-                meat[a, b] += psi2 * product
-                alone[a, b] += f2 * f2 * product
-        squares += e * e
-        weights += f2
-        side_error[side] += e
-        side_count[side] += 1.0
-        for level in range(levels):
-            scale = 1.0 / blocks[level] if blocks[level] > 0.0 else 0.0
-            key = pack(
-                int(np.floor(places[i, 0] * scale)) * SIDES + side,
-                int(np.floor(places[i, 1] * scale)) * levels + level,
-                int(np.floor(places[i, 2] * scale)))
-            cluster = find(table, key)
-            if cluster < 0:
-                cluster = clusters
-                level_of[cluster] = level
-                insert_key(table, key, cluster)
-                clusters += 1
-            for a in range(6):
-                totals[cluster, a] += f2 * row[a]
-            totals[cluster, 6] += e
-            totals[cluster, 7] += f
-    pairs = np.zeros((levels, 6, 6))
-    products, counts = np.full(levels, -squares), np.full(levels, -weights)
+                parts[cluster, a, b] += f2 * product
+    unit = np.eye(6) * (1e-12 * max(np.trace(held), 1e-12))
+    inverse, meat = np.linalg.inv(held + unit), np.zeros((6, 6))
     for cluster in range(clusters):
-        level = level_of[cluster]
+        part = parts[cluster]
         for a in range(6):
-            for b in range(a, 6):
-                pairs[level, a, b] += totals[cluster, a] * totals[cluster, b]
-        products[level] += totals[cluster, 6] ** 2
-        counts[level] += totals[cluster, 7] ** 2
+            for b in range(a):
+                part[a, b] = part[b, a]
+        pull = _as_if_left_out(pulls[cluster], part, held + unit, inverse)
+        for a in range(6):
+            for b in range(6):
+                meat[a, b] += pull[a] * pull[b]
     for a in range(6):
-        for b in range(a, 6):
-            for level in range(levels):
-                pairs[level, a, b] -= alone[a, b]
-                pairs[level, b, a] = pairs[level, a, b]
-            bread[b, a], meat[b, a] = bread[a, b], meat[a, b]
-    bias2, sides = 0.0, 0
-    for side in range(SIDES):
-        if side_count[side] > MIN_SIDE:
-            bias2 += (side_error[side] / side_count[side]) ** 2
-            sides += 1
-    return bread, meat, pairs, products, counts, bias2 / max(sides, 1)
+        for b in range(a):
+            bread[a, b] = bread[b, a]
+    return bread, meat
+
+
+@njit(cache=True, nogil=True)
+def _as_if_left_out(pull, part, held, inverse):
+    """``(1 - part held^-1)^-1 pull``."""
+    leverage = 0.0
+    for a in range(6):
+        for b in range(6):
+            leverage += part[a, b] * inverse[a, b]
+    if leverage > SMALL:
+        return held @ np.linalg.solve(held - LEVERAGE * part, pull)
+    first = part @ (inverse @ pull)
+    return pull + first + part @ (inverse @ first)
+
+
+@njit(cache=True, nogil=True)
+def _block_of(place, side):
+    """Key of the block of a place [m] on a surface that faces to `side`."""
+    i = int(np.floor(place[0] / BLOCK))
+    j = int(np.floor(place[1] / BLOCK))
+    k = int(np.floor(place[2] / BLOCK))
+    across = side // 2
+    if across == 0:
+        i = 0
+    elif across == 1:
+        j = 0
+    else:
+        k = 0
+    return pack(i * SIDES + side, j, k)
 
 
 @njit(cache=True, nogil=True)

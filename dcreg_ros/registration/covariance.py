@@ -8,8 +8,9 @@ things make that larger than ``s^2 H^-1``:
 
 * `A` is less than `H`: the loss bends (``psi' < f^2``), and what the noise of the normals adds to
   `H` vanishes as matches change (errors in variables);
-* `M` has the products of matches that share map cells, planes or a whole surface (cluster-robust
-  covariance: Liang and Zeger, 1986; Moulton, 1986);
+* `M` has the products of matches that share map cells and planes, each block taken as if it had
+  been left out (cluster-robust covariance: Liang and Zeger, 1986; CR3 of Bell and McCaffrey,
+  2002);
 * weak motions, held to a prediction, have the variance of that prediction.
 """
 
@@ -23,7 +24,7 @@ from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.mitigations import weak_part
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.degeneracy.schur import ZERO
-from dcreg_ros.registration.cluster_sums import SIDES, ClusterSums
+from dcreg_ros.registration.cluster_sums import ClusterSums
 from dcreg_ros.registration.linearize import NormalEquations
 
 Matrix = NDArray[np.float64]
@@ -32,12 +33,9 @@ SENSOR_SIGMA, INDEPENDENT = 0.02, 800.0
 """Least noise [m] and most matches that a scan is judged by when motions are called weak."""
 MIN_RESIDUAL = 1e-3
 """Least standard deviation of a residual [m]: a perfect fit is a coincidence, not knowledge."""
-SURFACE_SHARE = 0.03
-"""Share of the residuals' standard deviation that all matches facing one way have in common."""
-BIAS_SHARE = 0.25
-"""Share of the mean squares of residuals facing one way that a pose error may have taken up."""
-CHANCE = 2.0
-"""Standard deviations by which residuals have to be correlated for that to count."""
+UNSEEN = 1.4
+"""How many times more the gradient scatters than blocks of residuals tell: what the map has wrong
+over more than a block, and bends of surfaces, are taken up by the pose."""
 LEAST_ANSWER = 0.1
 """Least share of the Hessian that the gradient is taken to answer with."""
 HELD = 1e6
@@ -120,15 +118,14 @@ def registration_covariance(
     guess = np.eye(6) * max_sigma**2 if guess_covariance is None else guess_covariance
     return PoseUncertainty(*_uncertainty(
         equations, sums, weight, np.ascontiguousarray(guess), residual_variance(equations),
-        SURFACE_SHARE, BIAS_SHARE, min_sigma, max_sigma))
+        UNSEEN, min_sigma, max_sigma))
 
 
 @njit(cache=True, nogil=True)
-def _uncertainty(
-    equations, sums, weight, guess, variance, surface_share, bias_share, min_sigma, max_sigma
-):
+def _uncertainty(equations, sums, weight, guess, variance, unseen, min_sigma, max_sigma):
     """Fields of :class:`PoseUncertainty`; `guess` (6, 6) is the covariance of the guess."""
-    meat = _gradient_scatter(equations, sums, variance, surface_share, bias_share)
+    missing = max(MIN_RESIDUAL**2 - equations.error2 / max(equations.weight, 1e-9), 0.0)
+    meat = unseen * (sums.meat + missing * equations.hessian)
     # What nobody knows is as uncertain as it may be, and no inverse is singular.
     unknown = np.eye(6) * (variance / max_sigma**2)
     inverse = np.linalg.inv(_answer(equations, sums) + weight + unknown)
@@ -152,27 +149,6 @@ def _answer(equations, sums):
     shares, vectors = np.linalg.eigh(out_of.T @ changed @ out_of)
     basis = into @ vectors
     return (basis * np.clip(shares, LEAST_ANSWER, 1.0)) @ basis.T
-
-
-@njit(cache=True, nogil=True)
-def _gradient_scatter(equations, sums, variance, surface_share, bias_share):
-    """Covariance of the gradient (6, 6), pairs of matches that share errors included."""
-    matches = equations.num_matches
-    missing = max(MIN_RESIDUAL**2 - equations.error2 / max(equations.weight, 1e-9), 0.0)
-    out = sums.meat * (matches / max(matches - 6, 1)) + missing * equations.hessian
-    larger = 0.0
-    for level in (1, 0):
-        # What blocks of this size share beyond what larger ones do.
-        pairs = max(sums.counts[level], 1e-9)
-        shared = (sums.products[level] - larger * pairs) / pairs
-        # That much is found among independent residuals as well, each pair being counted twice.
-        by_chance = CHANCE * variance * np.sqrt(2.0 / pairs)
-        shared = min(max(shared - by_chance, 0.0), variance)
-        out += shared * sums.pairs[level]
-        larger += shared
-    bias2 = max(sums.side_bias2 - SIDES * variance / max(matches, 1), 0.0)
-    common = surface_share**2 * variance + bias_share * bias2
-    return out + common * (sums.pairs[2] + equations.hessian)
 
 
 def bounded(covariance: Matrix, min_sigma: float, max_sigma: float) -> Matrix:

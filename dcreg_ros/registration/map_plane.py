@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.geometry.se3 import local
 from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.registration.completion import complete, complete_all
 from dcreg_ros.registration.large_planes import (
+    LARGE,
     MATCH,
     NOTHING,
     PLACE_ONLY,
-    complete,
-    complete_all,
     find_large_planes,
 )
 from dcreg_ros.registration.linearize import (
@@ -67,7 +67,7 @@ CUT = 3.0
 """Scales beyond which a residual is left out altogether."""
 
 
-_NO_PLANES = np.empty((0, 4))
+_NO_PLANES = np.empty((0, LARGE))
 
 
 class MapPlaneMatcher:
@@ -131,7 +131,7 @@ class MapPlaneMatcher:
         if self._large is None:
             self._match(transform, _NO_PLANES, 0.0)
             self._large = find_large_planes(self._plane[:len(self._source)])
-            complete_all(self._plane, self._usable, self._large)
+            complete_all(self._plane, self._usable, self._large, transform)
         parts = self._match(
             transform, self._large, max(MIN_SCALE, 3.0 * self._noise) ** 2)
         # Until here the map was only read: what its threads see does not depend on their order.
@@ -224,7 +224,7 @@ def _associate(
     if fit[10] < 0.0:
         q[10], q[11] = PLACE_ONLY, 0.0
     usable[n] = fit[11] == 0.0 or fit[10] < 0.0 or stands_up(q, t)
-    usable[n] = usable[n] and complete(q, large)
+    usable[n] = usable[n] and complete(q, large, t)
     if usable[n] and q[11] > 0.0:  # a pole
         other = plane[place.shape[0] + n]
         for m in range(MATCH):

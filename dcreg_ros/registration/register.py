@@ -143,9 +143,9 @@ def iterate(
                          and np.linalg.norm(delta[:3]) < config.rotation_tolerance
                          and np.linalg.norm(delta[3:]) < config.translation_tolerance)
     assert equations is not None  # max_iterations is at least 1
+    weight = guess_weight(report, config, _belief(report, equations, guess_covariance))
     uncertainty = registration_covariance(
-        equations, sums_of(matcher, transform),
-        guess_weight(report, config, _belief(report, equations, guess_covariance)),
+        equations, sums_of(matcher, transform, equations.hessian + weight), weight,
         guess_covariance, config.min_sigma, config.max_sigma)
     return _success(
         transform, converged, history, equations, uncertainty, num_points,

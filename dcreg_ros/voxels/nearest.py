@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import find_slot, pack
 
+_MAGIC = 0x03F79D71B4CB0A89
+_BIT = np.zeros(64, np.int64)
+_BIT[[(_MAGIC << bit & 0xFFFFFFFFFFFFFFFF) >> 58 for bit in range(64)]] = np.arange(64)
+"""Which bit is set, by the six highest of its product with a sequence of de Bruijn (Leiserson,
+Prokop and Randall, 1998)."""
+
 
 def offsets_within(reach: int) -> NDArray[np.int64]:
     """Steps (K, 3) to all cells whose middle is at most `reach` cells away, nearest first."""
@@ -45,6 +51,33 @@ def is_occupied(around, i, j, k, di, dj, dk):
     a, b, c = (i & 3) + di, (j & 3) + dj, (k & 3) + dk
     mask = around[half + (a >> 2), half + (b >> 2), half + (c >> 2)]
     return (mask >> (((a & 3) << 4) | ((b & 3) << 2) | (c & 3))) & 1 != 0
+
+
+@inner_loop
+def list_occupied(around, i, j, k, reach, steps):
+    """Fill `steps` (M, 4) with the ways to occupied cells, each with the largest of its parts.
+
+    Those up to `reach` cells away from (i, j, k), the middle of `around`; returns their number.
+    """
+    width, one = around.shape[0], np.uint64(1)
+    half, count = width // 2, 0
+    for a in range(width):
+        for b in range(width):
+            for c in range(width):
+                mask = np.uint64(around[a, b, c])
+                x, y = 4 * (a - half) - (i & 3), 4 * (b - half) - (j & 3)
+                z = 4 * (c - half) - (k & 3)
+                while mask != np.uint64(0):
+                    low = mask & (~mask + one)
+                    mask ^= low
+                    bit = _BIT[(low * np.uint64(_MAGIC)) >> np.uint64(58)]
+                    di, dj, dk = x + (bit >> 4), y + ((bit >> 2) & 3), z + (bit & 3)
+                    far = max(abs(di), max(abs(dj), abs(dk)))
+                    if far <= reach:
+                        steps[count, 0], steps[count, 1], steps[count, 2] = di, dj, dk
+                        steps[count, 3] = far
+                        count += 1
+    return count
 
 
 @inner_loop

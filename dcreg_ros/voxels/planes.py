@@ -12,7 +12,7 @@ from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import find, pack, unpack
 from dcreg_ros.voxels.layout import SUSPECT_TILT, layout
 from dcreg_ros.voxels.map import MOMENTS, PLANE
-from dcreg_ros.voxels.nearest import is_occupied, load_masks
+from dcreg_ros.voxels.nearest import list_occupied, load_masks
 from dcreg_ros.voxels.poles import goes_on, is_pole, write_pole
 from dcreg_ros.voxels.uprights import (
     SHIFTS,
@@ -58,17 +58,17 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
 
     `scratch` is of :func:`make_scratch`.
     """
-    around, members, sums, matrix, vectors, pole = scratch
+    around, ways, members, sums, matrix, vectors, pole = scratch
     i, j, k = unpack(cells.key[row])
     load_masks(masks, i, j, k, around)
+    steps = ways[:list_occupied(around, i, j, k, REACHES[-1], ways)]
     best = WORST_TILT
     plane[10], pole[10] = np.float32(-1.0), np.float32(-1.0)
     inner, found = -1, 0
     for m in range(MOMENTS):
         sums[m] = 0.0
     for reach in REACHES:
-        found = _gather(
-            rows, cells, cell_size, i, j, k, inner, reach, around, members, found, sums)
+        found = _gather(rows, cells, cell_size, i, j, k, inner, reach, steps, members, found, sums)
         inner = reach
         if sums[0] < MIN_POINTS:
             continue
@@ -96,20 +96,16 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
             _write(plane, sums, vectors, minor, major)
             if reach > 1 or (reach > 0 and minor < SUSPECT_TILT):
                 break
-    if best >= SUSPECT_TILT and found <= FEW_CELLS and has_height(around, i, j, k, REACHES[-1]):
-        if inner < REACHES[-1]:
-            found = _gather(
-                rows, cells, cell_size, i, j, k, inner, REACHES[-1], around, members, found, sums)
-        inner = REACHES[-1]
-        if found <= FEW_CELLS:
-            _fit_upright(cells, cell_size, i, j, k, found, scratch, plane)
-    if plane[10] < 0.0 and pole[10] >= 0.0:
-        if inner < REACHES[-1]:
-            found = _gather(
-                rows, cells, cell_size, i, j, k, inner, REACHES[-1], around, members, found, sums)
-        if goes_on(cells, cell_size, i, j, k, members, found, pole):
-            for n in range(PLANE):
-                plane[n] = pole[n]
+    upright = best >= SUSPECT_TILT and steps.shape[0] <= FEW_CELLS and has_height(steps)
+    if upright or (plane[10] < 0.0 and pole[10] >= 0.0):
+        found = _gather(
+            rows, cells, cell_size, i, j, k, inner, REACHES[-1], steps, members, found, sums)
+    if upright:
+        _fit_upright(cells, cell_size, i, j, k, found, scratch, plane)
+    if (plane[10] < 0.0 and pole[10] >= 0.0
+            and goes_on(cells, cell_size, i, j, k, members, found, pole)):
+        for n in range(PLANE):
+            plane[n] = pole[n]
 
 
 @inner_loop
@@ -118,7 +114,7 @@ def _fit_upright(cells, cell_size, i, j, k, found, scratch, plane):
 
     In `scratch` are the `found` cells around.
     """
-    _, members, sums, matrix, vectors, _ = scratch
+    _, _, members, sums, matrix, vectors, _ = scratch
     column = members[found:]
     for shift in range(SHIFTS):
         count = gather_column(
@@ -144,24 +140,20 @@ def _spread(variance, count):
 
 
 @inner_loop
-def _gather(rows, cells, cell_size, i, j, k, inner, reach, around, members, found, sums):
-    """Add the moments of the cells beyond `inner` up to `reach` cells away to `sums`.
+def _gather(rows, cells, cell_size, i, j, k, inner, reach, steps, members, found, sums):
+    """Add to `sums` the moments of the cells beyond `inner` up to `reach` cells away.
 
-    Moments are about the middle of cell (i, j, k). Rows go to `members` behind the first `found`;
-    returns how many these are then.
+    Of these, `steps` (M, 4) has all. Moments are about the middle of cell (i, j, k). Rows go to
+    `members` behind the first `found`; returns how many these are then.
     """
-    for di in range(-reach, reach + 1):
-        for dj in range(-reach, reach + 1):
-            for dk in range(-reach, reach + 1):
-                if max(abs(di), max(abs(dj), abs(dk))) <= inner:
-                    continue
-                if not is_occupied(around, i, j, k, di, dj, dk):
-                    continue
-                member = find(rows, pack(i + di, j + dj, k + dk))
-                members[found] = member
-                found += 1
-                add_moments(
-                    sums, cells.moments[member], di * cell_size, dj * cell_size, dk * cell_size)
+    for n in range(steps.shape[0]):
+        if inner < steps[n, 3] <= reach:
+            di, dj, dk = steps[n, 0], steps[n, 1], steps[n, 2]
+            member = find(rows, pack(i + di, j + dj, k + dk))
+            members[found] = member
+            found += 1
+            add_moments(
+                sums, cells.moments[member], di * cell_size, dj * cell_size, dk * cell_size)
     return found
 
 
@@ -190,7 +182,8 @@ def make_scratch():
     """Room that :func:`fit_cell` works in."""
     most = (2 * REACHES[-1] + 1) ** 3
     return (
-        np.empty((3, 3, 3), np.int64), np.empty(most, np.int64), np.empty(MOMENTS),
+        np.empty((3, 3, 3), np.int64), np.empty((most, 4), np.int64), np.empty(most, np.int64),
+        np.empty(MOMENTS),
         np.empty((3, 3)), np.empty((3, 3)), np.empty(PLANE, np.float32))
 
 

@@ -11,7 +11,6 @@ import math
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import unpack
 from dcreg_ros.voxels.map import MOMENTS
-from dcreg_ros.voxels.nearest import is_occupied
 
 SHIFTS = 9
 """Columns of 3 by 3 cells that are tried: first with the cell that wants a plane in the middle."""
@@ -31,14 +30,11 @@ the square of that distance."""
 
 
 @inner_loop
-def has_height(around, i, j, k, reach):
-    """Whether there are cells above or below cell (i, j, k), not next to it."""
-    for dk in range(2, reach + 1):
-        for di in range(-1, 2):
-            for dj in range(-1, 2):
-                if (is_occupied(around, i, j, k, di, dj, dk)
-                        or is_occupied(around, i, j, k, di, dj, -dk)):
-                    return True
+def has_height(steps):
+    """Whether some of the `steps` (M, 4) lead to cells above or below, not to the next."""
+    for n in range(steps.shape[0]):
+        if abs(steps[n, 0]) < 2 and abs(steps[n, 1]) < 2 and abs(steps[n, 2]) > 1:
+            return True
     return False
 
 
