@@ -143,10 +143,10 @@ class PreprocessConfig(_Section):
         True, doc='Undo the motion within a scan where points carry times.')
     voxel_size: float = parameter(
         0.3, low=0.01, high=10.0, unit='m',
-        doc='Edge of the cells that keep one point each for registration.')
+        doc='About how far points for registration are apart, none nearer than 0.7 of it.')
     max_keypoints: int = parameter(
         3000, low=100, high=1000000,
-        doc='Points used for registration at most; where a scan has more, its cells are widened.')
+        doc='Points used for registration at most; where a scan has more, they are farther apart.')
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.geometry.se3 import local
 from dcreg_ros.inner_loop import inner_loop
-from dcreg_ros.registration.completion import complete, complete_all
+from dcreg_ros.registration.completion import complete_all
 from dcreg_ros.registration.large_planes import (
     LARGE,
     MATCH,
     NOTHING,
-    PLACE_ONLY,
     find_large_planes,
 )
 from dcreg_ros.registration.linearize import (
@@ -36,13 +35,12 @@ from dcreg_ros.registration.linearize import (
     jacobian,
     unpack,
 )
+from dcreg_ros.registration.map_lookup import keep_fits, look_up
 from dcreg_ros.registration.threads import sum_parts
-from dcreg_ros.voxels.hashing import CELL_LIMIT, find, pack
 from dcreg_ros.voxels.layout import SUSPECT_TILT
 from dcreg_ros.voxels.map import PLANE, VoxelMap
-from dcreg_ros.voxels.nearest import nearest_occupied, offsets_within
-from dcreg_ros.voxels.planes import fit_cell, is_fresh, make_scratch
-from dcreg_ros.voxels.poles import stands_up, turn_pole
+from dcreg_ros.voxels.nearest import offsets_within
+from dcreg_ros.voxels.planes import make_scratch
 
 MIN_SCALE = 0.03
 """Least scale of the robust loss [m]: below the noise of common sensors nothing is an outlier."""
@@ -61,12 +59,8 @@ SUSPECT_NOISE = 0.5
 THIN = 0.05**2
 """Most thickness [m^2] of a pole that says something: streaks of points on a wall, and corners,
 look like thick ones."""
-NUDGE = 0.1
-"""Edges of a cell that a query moves before its plane is looked up again."""
 CUT = 3.0
 """Scales beyond which a residual is left out altogether."""
-
-
 _NO_PLANES = np.empty((0, LARGE))
 
 
@@ -135,12 +129,11 @@ class MapPlaneMatcher:
         parts = self._match(
             transform, self._large, max(MIN_SCALE, 3.0 * self._noise) ** 2)
         # Until here the map was only read: what its threads see does not depend on their order.
-        _keep_fits(target.cells, self._fits, self._fitted)
+        keep_fits(target.cells, self._fits, self._fitted)
         equations = NormalEquations(*unpack(parts))
         if equations.weight > 0.0:
             self._noise = min(self._noise, math.sqrt(equations.error2 / equations.weight))
         return equations
-
 
     def _match(
         self, transform: NDArray[np.float64], large: NDArray[np.float64], least2: float
@@ -175,75 +168,13 @@ def _linearize(
     for part in range(first, CHUNKS, stride):
         start, end = n * part // CHUNKS, n * (part + 1) // CHUNKS
         for i in range(start, end):
-            _associate(
+            look_up(
                 transform, source[i], rows, masks, cells, cell_size, offsets, tolerance, place,
                 plane, usable, fits, fitted, large, i, around, scratch)
         if least2 > 0.0:
             _sum(
                 transform, source, least2, doubt, scale2, slope, plane, usable, start, end,
                 parts[part])
-
-
-@inner_loop
-def _associate(
-    t, p, rows, masks, cells, cell_size, offsets, tolerance, place, plane, usable, fits, fitted,
-    large, n, around, scratch,
-):
-    """Look up the plane of source row `n`, whose point is `p`, unless it has hardly moved."""
-    scale = 1.0 / cell_size
-    x = (t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]) * scale
-    y = (t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]) * scale
-    z = (t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]) * scale
-    dx, dy, dz = x - place[n, 0], y - place[n, 1], z - place[n, 2]
-    if dx * dx + dy * dy + dz * dz < NUDGE * NUDGE:
-        return
-    place[n, 0], place[n, 1], place[n, 2] = x, y, z
-    usable[n] = usable[place.shape[0] + n] = False
-    plane[n, 10] = NOTHING
-    if not (abs(x) < CELL_LIMIT and abs(y) < CELL_LIMIT and abs(z) < CELL_LIMIT):
-        return
-    i, j, k = math.floor(x), math.floor(y), math.floor(z)
-    row = find(rows, pack(i, j, k))
-    if row < 0:
-        step = nearest_occupied(masks, offsets, i, j, k, around)
-        if step < 0:
-            return
-        i, j, k = i + offsets[step, 0], j + offsets[step, 1], k + offsets[step, 2]
-        row = find(rows, pack(i, j, k))
-    fit = cells.plane[row]
-    if not is_fresh(cells, row):
-        fit = fits[n]
-        fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, fit)
-        fitted[n] = row
-    q, moments, middle = plane[n], cells.moments[row], (i + 0.5, j + 0.5, k + 0.5)
-    for m in range(PLANE):
-        q[m] = fit[m]
-    for m in range(3):
-        q[PLANE + m] = middle[m] * cell_size + moments[1 + m] / moments[0]
-        q[3 + m] = q[PLANE + m] if fit[10] < 0.0 else middle[m] * cell_size + fit[3 + m]
-    if fit[10] < 0.0:
-        q[10], q[11] = PLACE_ONLY, 0.0
-    usable[n] = fit[11] == 0.0 or fit[10] < 0.0 or stands_up(q, t)
-    usable[n] = usable[n] and complete(q, large, t)
-    if usable[n] and q[11] > 0.0:  # a pole
-        other = plane[place.shape[0] + n]
-        for m in range(MATCH):
-            other[m] = q[m]
-        turn_pole(other)
-        q[9] = other[9] = 0.0
-        usable[place.shape[0] + n] = True
-
-
-@inner_loop
-def _keep_fits(cells, fits, fitted):
-    """Write planes fitted by queries into the map; of the same cell they are all the same."""
-    for n in range(fitted.shape[0]):
-        if fitted[n] >= 0:
-            row = fitted[n]
-            for m in range(PLANE):
-                cells.plane[row, m] = fits[n, m]
-            cells.fitted[row] = cells.moments[row, 0]
-            fitted[n] = -1
 
 
 @inner_loop

@@ -33,12 +33,10 @@ MIN_MATCHES = 10
 """Fewer matches than this cannot tell six unknowns from noise (the paper's implementation)."""
 ON_SURFACE = 0.1
 """Distance [m] from a plane within which a point is on it: noise, bent surfaces, wide cells."""
-
 STEADY = 1.5
 """How many times more precise a motion that was weak in the last iteration must be to be known."""
 
 _NO_ROWS = np.empty((0, 6))
-
 
 Matcher = QueryPlaneMatcher | MapPlaneMatcher
 

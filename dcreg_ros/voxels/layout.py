@@ -6,6 +6,7 @@ import math
 
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import unpack
+from dcreg_ros.voxels.moments import covariance_along, variance
 
 MIN_INSIDE = 3.0
 """Points from which a cell tells how they spread inside it."""
@@ -86,7 +87,7 @@ def layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vecto
     side = 2 * reach + 1
     thin = aside_known < 0.5 * u2 and found < FILLED * side * side
     one_cell = most > ONE_CELL * (u2 + a)
-    low, high = _variance(low_n, low_v, low_v2), _variance(high_n, high_v, high_v2)
+    low, high = variance(low_n, low_v, low_v2), variance(high_n, high_v, high_v2)
     uneven = min(low, high) < HALF * max(low, high)
     common = _least(a, b, c)
     one_line = (one_cell and uneven) or (
@@ -102,12 +103,6 @@ def layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vecto
 
 
 @inner_loop
-def _variance(n, total, squares):
-    """Variance of `n` values from their sums, 0 of none."""
-    return squares / n - (total / n) ** 2 if n > 0.0 else 0.0
-
-
-@inner_loop
 def _curvature2(product, square, noise2):
     """Square of a coefficient of heights, 0 unless it is more than `noise2` explains."""
     if not square > 0.0:
@@ -119,17 +114,3 @@ def _curvature2(product, square, noise2):
 def _least(a, b, c):
     """Least eigenvalue of the matrix with rows (a, b) and (b, c)."""
     return 0.5 * (a + c - math.sqrt((a - c) * (a - c) + 4.0 * b * b))
-
-
-@inner_loop
-def covariance_along(m, vectors, p, q):
-    """Covariance of the points with `moments` (MOMENTS,) along columns `p` and `q`."""
-    share = 1.0 / m[0]
-    x, y, z = m[1] * share, m[2] * share, m[3] * share
-    px, py, pz = vectors[0, p], vectors[1, p], vectors[2, p]
-    qx, qy, qz = vectors[0, q], vectors[1, q], vectors[2, q]
-    return (
-        px * qx * (m[4] * share - x * x) + py * qy * (m[7] * share - y * y)
-        + pz * qz * (m[9] * share - z * z) + (px * qy + py * qx) * (m[5] * share - x * y)
-        + (px * qz + pz * qx) * (m[6] * share - x * z)
-        + (py * qz + pz * qy) * (m[8] * share - y * z))

@@ -12,15 +12,10 @@ from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import find, pack, unpack
 from dcreg_ros.voxels.layout import SUSPECT_TILT, layout
 from dcreg_ros.voxels.map import MOMENTS, PLANE
+from dcreg_ros.voxels.moments import add_moments
 from dcreg_ros.voxels.nearest import list_occupied, load_masks
 from dcreg_ros.voxels.poles import goes_on, is_pole, write_pole
-from dcreg_ros.voxels.uprights import (
-    SHIFTS,
-    add_moments,
-    gather_column,
-    has_height,
-    is_upright,
-)
+from dcreg_ros.voxels.uprights import SHIFTS, gather_column, has_height, is_upright
 
 REACHES = (0, 1, 2, 4)
 """Cells on either side that are tried: between the rings of a sparse LiDAR near points are in one

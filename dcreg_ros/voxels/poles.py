@@ -14,7 +14,7 @@ import numpy as np
 
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import unpack
-from dcreg_ros.voxels.layout import covariance_along
+from dcreg_ros.voxels.moments import covariance_along
 
 UPRIGHT = 0.8
 """Least upward component of the axis of a pole."""

@@ -11,6 +11,7 @@ import math
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import unpack
 from dcreg_ros.voxels.map import MOMENTS
+from dcreg_ros.voxels.moments import add_moments, variance
 
 SHIFTS = 9
 """Columns of 3 by 3 cells that are tried: first with the cell that wants a plane in the middle."""
@@ -61,22 +62,6 @@ def gather_column(cells, cell_size, i, j, k, shift, members, found, column, sums
 
 
 @inner_loop
-def add_moments(sums, m, ox, oy, oz):
-    """Add moments `m` (MOMENTS,) about a point that lies (ox, oy, oz) from that of `sums`."""
-    n, sx, sy, sz = m[0], m[1], m[2], m[3]
-    sums[0] += n
-    sums[1] += sx + n * ox
-    sums[2] += sy + n * oy
-    sums[3] += sz + n * oz
-    sums[4] += m[4] + 2.0 * ox * sx + n * ox * ox
-    sums[5] += m[5] + ox * sy + oy * sx + n * ox * oy
-    sums[6] += m[6] + ox * sz + oz * sx + n * ox * oz
-    sums[7] += m[7] + 2.0 * oy * sy + n * oy * oy
-    sums[8] += m[8] + oy * sz + oz * sy + n * oy * oz
-    sums[9] += m[9] + 2.0 * oz * sz + n * oz * oz
-
-
-@inner_loop
 def is_upright(cells, cell_size, i, j, k, members, found, sums, matrix, vectors):
     """Whether the cells of a column are two rows of an upright face.
 
@@ -113,8 +98,7 @@ def is_upright(cells, cell_size, i, j, k, members, found, sums, matrix, vectors)
             high_h2 += m[0] * h * h
     if low_n < MIN_ROW or high_n < MIN_ROW:
         return False
-    low = low_h2 / low_n - (low_h / low_n) ** 2
-    high = high_h2 / high_n - (high_h / high_n) ** 2
+    low, high = variance(low_n, low_h, low_h2), variance(high_n, high_h, high_h2)
     apart = high_z / high_n - low_z / low_n
     tall = share * (low_z2 - low_z * low_z / low_n + high_z2 - high_z * high_z / high_n)
     return (min(low, high) > max(LIKE * max(low, high), 0.5 * WIDE)
