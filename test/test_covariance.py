@@ -89,6 +89,22 @@ def test_errors_shared_by_neighbours_are_seen():
     assert (ratio > 0.7).all() and (ratio < 2.0).all(), ratio
 
 
+def test_a_motion_that_hangs_on_one_block_is_no_better_known_than_from_its_matches():
+    """A patch of 20 matches is all that tells of x: they are fitted, and still err."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        points, normals, errors = problem(seed=seed, axes=(1, 2))
+        patch = rng.uniform([2.1, 1.1], [2.9, 1.9], (20, 2))
+        points = np.r_[points, np.c_[np.full(20, 15.5), patch]]
+        normals = np.r_[normals, np.tile([1.0, 0.0, 0.0], (20, 1))]
+        errors = np.r_[errors, SIGMA * rng.standard_normal(20)]
+        rows = np.c_[np.cross(points, normals), normals]
+        fitted = errors - rows @ np.linalg.lstsq(rows, errors, rcond=None)[0]
+        found, hessian, _ = solve(points, normals, fitted)
+        textbook = SIGMA * np.sqrt(np.linalg.inv(hessian)[3, 3])
+        assert 0.7 < np.sqrt(found.covariance[3, 3]) / textbook < 2.0
+
+
 def test_a_plane_is_finite_bounded_and_positive_definite():
     found, _, _ = solve(*problem(axes=(2,)), max_sigma=50.0)
     covariance = found.covariance

@@ -3,8 +3,9 @@
 """What the residuals of one registration say about the scatter of its gradient, in one pass.
 
 Matches in one block of a surface share map cells and planes, so they err together; how much, their
-sum tells. A block that a motion hangs on is fitted by that motion and leaves no residual: its sum
-is taken for what it would be had the block been left out.
+sum tells. A block that a motion hangs on is fitted by that motion, and its sum vanishes: it is
+taken for what it would be had the block been left out, and where there is no other block, for that
+of independent residuals.
 """
 
 from typing import NamedTuple
@@ -41,7 +42,7 @@ class ClusterSums(NamedTuple):
     meat : (6, 6) float array
         Scatter of the gradient: over blocks ``sum g g^T`` of ``g = (1 - H_b H^-1)^-1 sum psi J^T``
         with the part ``H_b`` of the block in the Hessian (the jackknife, CR3, of Bell and
-        McCaffrey, 2002).
+        McCaffrey, 2002), and of ``sum psi^2 J^T J`` by the leverage of the block.
     """
 
     bread: Matrix
@@ -106,7 +107,7 @@ def _cluster_sums(
 ):
     """Fields of :class:`ClusterSums`; `table` is empty, with room for each match."""
     n = points.shape[0]
-    pulls, parts = np.zeros((n, 6)), np.zeros((n, 6, 6))
+    pulls, parts, alone = np.zeros((n, 6)), np.zeros((n, 6, 6)), np.zeros((n, 6, 6))
     clusters = 0
     bread, row = np.zeros((6, 6)), np.empty(6)
     for i in range(n):
@@ -125,30 +126,29 @@ def _cluster_sums(
                 product = row[a] * row[b]
                 bread[a, b] += curvatures[i] * product
                 parts[cluster, a, b] += f2 * product
+                alone[cluster, a, b] += psi * psi * product
     unit = np.eye(6) * (1e-12 * max(np.trace(held), 1e-12))
     inverse, meat = np.linalg.inv(held + unit), np.zeros((6, 6))
     for cluster in range(clusters):
-        part = parts[cluster]
-        for a in range(6):
-            for b in range(a):
-                part[a, b] = part[b, a]
-        pull = _as_if_left_out(pulls[cluster], part, held + unit, inverse)
+        part, leverage = parts[cluster], 0.0
         for a in range(6):
             for b in range(6):
-                meat[a, b] += pull[a] * pull[b]
+                if b < a:
+                    part[a, b] = part[b, a]
+                leverage += part[a, b] * inverse[a, b]
+        pull = _as_if_left_out(pulls[cluster], part, leverage, held + unit, inverse)
+        for a in range(6):
+            for b in range(a, 6):
+                meat[a, b] += pull[a] * pull[b] + min(leverage, 1.0) * alone[cluster, a, b]
     for a in range(6):
         for b in range(a):
-            bread[a, b] = bread[b, a]
+            bread[a, b], meat[a, b] = bread[b, a], meat[b, a]
     return bread, meat
 
 
 @njit(cache=True, nogil=True)
-def _as_if_left_out(pull, part, held, inverse):
+def _as_if_left_out(pull, part, leverage, held, inverse):
     """``(1 - part held^-1)^-1 pull``."""
-    leverage = 0.0
-    for a in range(6):
-        for b in range(6):
-            leverage += part[a, b] * inverse[a, b]
     if leverage > SMALL:
         return held @ np.linalg.solve(held - LEVERAGE * part, pull)
     first = part @ (inverse @ pull)
