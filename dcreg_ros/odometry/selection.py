@@ -20,14 +20,14 @@ from dcreg_ros.voxels.hashing import CELL_LIMIT, EMPTY, home_slot, pack
 SEEN = 1 << 14
 """Cells that are remembered in the first, fast pass."""
 APART = 0.7
-"""Least distance of points in edges of the cells: as many are left as by one for each cell."""
+"""Least distance of points in edges of the cells asked for: somewhat fewer than cells are left."""
 CANDIDATES = 2.5
 """Points, one for each cell, for every one of those that will be left some way apart."""
 GOLDEN = 0.6180339887498949
 
 
 def select(points: NDArray[np.float64], cell: float, most: int) -> NDArray[np.int64]:
-    """Thin a scan to at most `most` points, about one for each cell.
+    """Thin a scan to at most `most` points, less than one for each cell.
 
     Parameters
     ----------
@@ -104,9 +104,10 @@ def _apart(points, rows, distance):
     count, scale = 0, 1.0 / distance
     for row in rows:
         x, y, z = points[row, 0], points[row, 1], points[row, 2]
-        if _is_free(points, keys, owners, x, y, z, scale):
-            slot = _slot_of(keys, cell_key(x, y, z, scale))
-            keys[slot], owners[slot] = cell_key(x, y, z, scale), row
+        key = cell_key(x, y, z, scale)
+        slot = _slot_of(keys, key)
+        if keys[slot] == EMPTY and _is_free(points, keys, owners, x, y, z, scale):
+            keys[slot], owners[slot] = key, row
             kept[count] = row
             count += 1
     return kept[:count]
@@ -114,9 +115,7 @@ def _apart(points, rows, distance):
 
 @njit(cache=True, nogil=True)
 def _is_free(points, keys, owners, x, y, z, scale):
-    """Whether no point was kept in the cell of (x, y, z), nor one near it in those around."""
-    if keys[_slot_of(keys, cell_key(x, y, z, scale))] != EMPTY:
-        return False
+    """Whether no point was kept near (x, y, z) in the cells around its own."""
     edge = 1.0 / scale
     for i in range(-1, 2):
         for j in range(-1, 2):

@@ -127,8 +127,8 @@ def _cluster_sums(
                 bread[a, b] += curvatures[i] * product
                 parts[cluster, a, b] += f2 * product
                 alone[cluster, a, b] += psi * psi * product
-    unit = np.eye(6) * (1e-12 * max(np.trace(held), 1e-12))
-    inverse, meat = np.linalg.inv(held + unit), np.zeros((6, 6))
+    firm = held + np.eye(6) * (1e-12 * max(np.trace(held), 1e-12))  # it can be inverted
+    inverse, meat = np.linalg.inv(firm), np.zeros((6, 6))
     for cluster in range(clusters):
         part, leverage = parts[cluster], 0.0
         for a in range(6):
@@ -136,7 +136,7 @@ def _cluster_sums(
                 if b < a:
                     part[a, b] = part[b, a]
                 leverage += part[a, b] * inverse[a, b]
-        pull = _as_if_left_out(pulls[cluster], part, leverage, held + unit, inverse)
+        pull = _as_if_left_out(pulls[cluster], part, leverage, firm, inverse)
         for a in range(6):
             for b in range(a, 6):
                 meat[a, b] += pull[a] * pull[b] + min(leverage, 1.0) * alone[cluster, a, b]
