@@ -87,10 +87,10 @@ class Graph:
         self.points = self.node.create_publisher(PointCloud2, 'points', 10)
         for message_type, topic in (
             (Odometry, 'odometry'),
-            (DiagnosticArray, '/diagnostics'),
             (DiagnosticArray, f'{NODE}/degeneracy'),
             (MarkerArray, f'{NODE}/degeneracy_markers'),
             (PointCloud2, f'{NODE}/local_map'),
+            (DiagnosticArray, '/diagnostics'),  # last: who hears those hears all
         ):
             self.node.create_subscription(message_type, topic, self.heard[topic].append, 100)
 
@@ -112,7 +112,7 @@ class Graph:
         end = time.monotonic() + seconds
         self.wait(lambda: time.monotonic() > end, seconds + 10.0)
 
-    def wait_for_node(self, process):
+    def wait_for_node(self, process, clock_runs=True):
         """Wait until both sides know each other."""
 
         def known():
@@ -124,6 +124,8 @@ class Graph:
             )
 
         self.wait(known, FIRST_START)
+        if clock_runs:
+            self.next_status('Input')
         self.spin(0.5)
 
     def send(self, points, stamp, frame_id='lidar', **changes):

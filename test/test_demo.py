@@ -167,7 +167,7 @@ def test_a_dead_node_ends_the_demo_with_the_end_of_its_log(demo, tmp_path):
 def test_a_stopped_demo_leaves_no_process(demo, tmp_path, number, code):
     process = start_demo(tmp_path, '--source', str(demo[0] / 'bag'))
     with killed_at_the_end(process):
-        wait_for_child(process, tmp_path, 'ros.ready')
+        wait_for_child(process, tmp_path, 'ros.recorder')
         process.send_signal(number)
         process.communicate(timeout=60.0)
     assert process.returncode == code
@@ -223,6 +223,19 @@ def test_leaving_the_context_ends_what_ignores_ctrl_c(tmp_path, monkeypatch):
         assert children_of(tmp_path, 'stubborn')
         raise KeyError
     assert children_of(tmp_path, 'stubborn') == []
+
+
+def test_a_word_is_waited_for(tmp_path, monkeypatch):
+    (tmp_path / 'slow.py').write_text('import time\ntime.sleep(0.5)\nprint("here I am")\n')
+    with Processes(tmp_path, {'PYTHONPATH': str(tmp_path)}) as processes:
+        processes.start('slow', 'slow')
+        processes.wait_for_word('slow', 'here I am', 30.0)
+        processes.wait('slow', 30.0)
+        with pytest.raises(ProcessFailure, match='slow ended with code 0'):
+            processes.wait_for_word('slow', 'something else', 30.0)
+        processes.start('server', 'http.server', '0')
+        with pytest.raises(ProcessFailure, match="server did not say 'hello' within 0 s"):
+            processes.wait_for_word('server', 'hello', 0.3)
 
 
 def test_a_process_that_takes_too_long_is_named(tmp_path):

@@ -120,7 +120,7 @@ def test_a_stopped_clock_and_a_best_effort_publisher_and_an_end_while_waiting(tm
         best_effort = rclpy.qos.qos_profile_sensor_data
         prior = graph.node.create_publisher(Odometry, 'prior', best_effort)
         try:
-            graph.wait_for_node(process)
+            graph.wait_for_node(process, clock_runs=False)
             graph.wait(lambda: prior.get_subscription_count() == 1)
             for k in range(2):
                 graph.register(corridor_scan(k), stamp(k))

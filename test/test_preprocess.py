@@ -4,7 +4,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
@@ -69,6 +69,7 @@ def test_middle_of_a_sweep():
 @given(
     st.integers(0, 2**32 - 1), st.integers(1, 60000), st.integers(100, 20000),
     st.sampled_from([0.1, 0.5, 1.5]))
+@example(5538139, 1272, 100, 0.5)
 @settings(max_examples=40, deadline=None)
 def test_thinning_by_range_leaves_about_as_many_as_asked(seed, count, most, sigma):
     rng = np.random.default_rng(seed)

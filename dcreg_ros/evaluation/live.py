@@ -24,7 +24,9 @@ OUTPUTS = ('poses.tum', 'diagnostics.csv', 'arrivals.csv', 'health.csv', 'sent.c
 SETTLE = 2.5
 """Seconds from the last scan until recording ends: its odometry and one /diagnostics more."""
 
-_TOPICS = ('odometry', 'registration_node/degeneracy', '/diagnostics')
+HEARING = 'hearing the node'
+"""What the recorder says once nothing that the node says is lost to it."""
+
 _START_TIMEOUT = 600.0  # s; a first start compiles
 _PLAY_TIMEOUT = 24 * 3600.0  # s
 
@@ -129,9 +131,8 @@ def play_live(
         (folder / name).unlink(missing_ok=True)
     processes.start('recorder', 'dcreg_ros.ros.recorder', '-o', str(folder))
     say('waiting for the node; its very first start compiles the kernels (up to a minute)')
-    # What is said before the recorder listens would look like drops.
-    processes.start('ready', 'dcreg_ros.ros.ready', *_TOPICS, '--timeout', str(_START_TIMEOUT))
-    processes.wait('ready', _START_TIMEOUT + 30.0, alive=('node', 'recorder'))
+    # What is said before the recorder hears it would look like drops.
+    processes.wait_for_word('recorder', HEARING, _START_TIMEOUT, alive=('node',))
     say('playing in real time')
     arguments = [str(source), '--log', str(folder / 'sent.csv')]
     arguments += ['--topic', topic] if topic else []

@@ -117,6 +117,23 @@ class Processes:
         if code != 0:
             raise self.failure(name, f'ended with {_code(code)}')
 
+    def wait_for_word(
+        self, name: str, word: str, timeout: float, alive: tuple[str, ...] = ()
+    ) -> None:
+        """Wait until a process has said a word, while it and others have to stay alive.
+
+        Raises
+        ------
+        ProcessFailure
+            If it has not within `timeout` seconds, or ended, or one of `alive` did.
+        """
+        end = time.monotonic() + timeout
+        while word not in self.tail(name):
+            self.check(*alive, name)
+            if time.monotonic() > end:
+                raise self.failure(name, f'did not say {word!r} within {timeout:.0f} s')
+            time.sleep(0.1)
+
     def stop(self, name: str) -> None:
         """Ask a process to end as Ctrl-C does, and wait; after :data:`GRACE` it is killed."""
         process = self._running[name]

@@ -120,11 +120,12 @@ def dense_range(
     squares = np.sort(squares[(squares >= min_range**2) & (squares <= max_range**2)])
     if len(squares) * step <= most:
         return 0.0
-    squares = np.maximum(squares, 1e-12)
-    # Were it the range of the k-th: a share of those up to there, and all of those beyond.
-    kept = np.cumsum(squares) / squares + np.arange(len(squares))[::-1]
-    enough = np.flatnonzero(kept * step <= most)
-    return float(np.sqrt(squares[enough[0]] if len(enough) else squares.sum() * step / most))
+    sums = np.cumsum(np.maximum(squares, 1e-12))
+    # Were it the range of one of them: a share of those up to there, and all of those beyond.
+    beyond = np.arange(len(squares))[::-1]
+    few_enough = sums / squares.clip(1e-12) + beyond < most / step
+    near = int(np.argmax(few_enough)) if few_enough.any() else len(squares)
+    return float(np.sqrt(sums[near - 1] / (most / step - (len(squares) - near))))
 
 
 def _span(times: NDArray[np.float64]) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from rclpy.utilities import remove_ros_args
 
 from dcreg_ros.degeneracy.report import AXES
 from dcreg_ros.evaluation.diagnostics_log import DiagnosticsTable, write_diagnostics
+from dcreg_ros.evaluation.live import HEARING
 from dcreg_ros.io.poses import stamped_pose
 from dcreg_ros.io.scan import seconds
 from dcreg_ros.io.tum import write_tum
@@ -116,6 +117,10 @@ class Recorder(Node):
     def _health(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name.startswith(f'{self._node}: '):
+                if not self.recording.health:
+                    # A node makes known what it publishes in the order in which it is made, and a
+                    # listener likewise, /diagnostics last: who hears those misses nothing else.
+                    print(HEARING)
                 self.latest_health = time.monotonic()
                 level = str(int.from_bytes(status.level, 'little'))
                 values = {pair.key: pair.value for pair in status.values}
