@@ -11,7 +11,13 @@ from fresh import fresh, places
 
 from dcreg_ros.config import OdometryConfig
 from dcreg_ros.degeneracy.analysis import report_of
-from dcreg_ros.degeneracy.detections import PHYSICAL, REFERENCES, Evidence, reference_of
+from dcreg_ros.degeneracy.detections import (
+    PHYSICAL,
+    REFERENCES,
+    Evidence,
+    reference_of,
+    tolerances,
+)
 from dcreg_ros.degeneracy.localizability import localizability
 from dcreg_ros.geometry.se3 import local, retract
 from dcreg_ros.registration.covariance import scan_variance
@@ -99,7 +105,8 @@ def _verdicts(matcher: MapPlaneMatcher, transform: Any, config: Any) -> dict[str
         report = report_of(
             equations.hessian, config.condition_threshold, config.kappa_target,
             reference_of(evidence, chosen),
-            information=equations.information if name in PHYSICAL else None)
+            information=equations.information if name in PHYSICAL else None,
+            units=tolerances(chosen) if name in PHYSICAL else None)
         out[name] = Verdict(report.mask, report.weak_twists)
     return out
 

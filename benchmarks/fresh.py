@@ -13,7 +13,7 @@ from dcreg_ros.odometry.preprocess import prepare
 from dcreg_ros.simulation.lidar import LidarModel
 from dcreg_ros.simulation.scene import Scene
 from dcreg_ros.simulation.scenes import make_scene
-from dcreg_ros.simulation.truth import WeakDirections, exact_hessian, weak_directions
+from dcreg_ros.simulation.truth import WeakDirections, scene_hessian, weak_directions
 from dcreg_ros.voxels.map import VoxelMap
 
 SCENES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -85,7 +85,7 @@ def _place(scene: Scene, lidar: LidarModel, beams: Any, poses: Any) -> Place:
         views.append((pose, ranges))
     seen = (ranges >= lidar.min_range) & (ranges <= lidar.max_range)
     points = beams[seen] * ranges[seen, None]
-    hessian = exact_hessian(points, normals[seen] @ pose[:3, :3])
+    hessian = scene_hessian(scene, pose, points, normals[seen] @ pose[:3, :3])
     return Place(views, weak_directions(hessian, len(points)), hessian, len(points))
 
 

@@ -284,6 +284,21 @@ def test_physical_reference_flags_by_standard_deviation_and_by_noise():
     assert report_of(hessian, 10.0, 10.0, loud).weak_axes == ('pitch', 'x', 'z')
 
 
+@pytest.mark.parametrize('distance, name', [(4.0, 'yaw'), (6.0, 'x')])
+@pytest.mark.parametrize('share', [0.0, 0.2])
+def test_a_turn_about_a_far_line_is_named_by_tolerances_whatever_the_noise(distance, name, share):
+    variance, units = 0.02**2, np.repeat([0.01, 0.05], 3)
+    turn = np.array([0.0, 0, 1, distance, 0, 0])  # about the upright line at y = distance
+    others = np.eye(6) - np.outer(turn, turn) / (turn @ turn)
+    hessian = others @ np.diag(np.repeat([400.0, 100.0], 3)) @ others
+    noise = np.zeros((6, 6))
+    noise[2, 2] = share * hessian[2, 2]
+    reference = physical_reference(noise, 3.0, variance, *units[[0, 3]])
+    report = report_of(hessian, 10.0, 10.0, reference, units=units)
+    assert report.weak_axes == (name,)
+    assert report.weak_twists[0] / report.weak_twists[0, 2] == pytest.approx(turn, abs=1e-6)
+
+
 # Names and bases
 
 

@@ -20,7 +20,7 @@ from dcreg_ros.simulation.recording import simulate
 from dcreg_ros.simulation.scene import Scene
 from dcreg_ros.simulation.scenes import SCENES, make_scene
 from dcreg_ros.simulation.trajectory import drive, through, tour
-from dcreg_ros.simulation.truth import exact_hessian, weak_directions
+from dcreg_ros.simulation.truth import exact_hessian, scene_hessian, weak_directions
 
 ROLL, PITCH, YAW, X, Y, Z = np.eye(6)
 SMALL = LidarModel(columns=256)
@@ -369,6 +369,36 @@ def test_hessian_is_the_curvature_of_the_distances():
         moved = points @ Rotation.from_rotvec(delta[:3]).as_matrix().T + delta[3:]
         distances = np.einsum('ij,ij->i', moved - points, normals)
         assert np.sum(distances**2) == pytest.approx(delta @ hessian @ delta, rel=1e-4)
+
+
+def test_a_slim_pole_tells_where_it_stands_on_either_side():
+    scene = Scene('pole', (shapes.cylinder((5.0, 0.02, 0.0), 0.05, 4.0),), make_scene(
+        'plane').trajectory, QUIET)
+    pose = np.eye(4)
+    up = np.linspace(-0.3, 0.3, 200)
+    ray = np.column_stack([np.cos(up), np.zeros(200), np.sin(up)])
+    ranges, normals = scene.raycast(np.zeros((200, 3)), ray)
+    points = ranges[:, None] * ray
+    # Whatever is farther aside than the pole is wide, beams pass it.
+    for aside in (-0.08, 0.08):
+        assert np.isinf(scene.raycast(np.tile([0.0, aside, 0.0], (200, 1)), ray)[0]).all()
+    by_normals = weak_directions(exact_hessian(points, normals), 200)
+    known = weak_directions(scene_hessian(scene, pose, points, normals), 200)
+    # Left are the turn about the line where it was hit, and the way up and down it.
+    assert by_normals.twists.shape == (4, 6) and known.twists.shape == (2, 6)
+    around = np.array([0.0, 0.0, 1.0, 0.0, -points[0, 0], 0.0])
+    basis = np.linalg.qr(known.twists.T)[0]
+    assert basis @ (basis.T @ around) == pytest.approx(around, abs=1e-6)
+    assert basis @ (basis.T @ Z) == pytest.approx(Z, abs=1e-6)
+    # In any frame, and no more for what is thicker.
+    turned = np.eye(4)
+    turned[:3, :3] = Rotation.from_rotvec([0.3, -0.2, 0.9]).as_matrix()
+    turned[:3, 3] = [1.0, -2.0, 0.5]
+    seen = (points - turned[:3, 3]) @ turned[:3, :3], normals @ turned[:3, :3]
+    assert weak_directions(scene_hessian(scene, turned, *seen), 200).twists.shape == (2, 6)
+    thick = Scene('trunk', (shapes.cylinder((5.0, 0.02, 0.0), 0.06, 4.0),), scene.trajectory)
+    assert_array_equal(
+        scene_hessian(thick, pose, points, normals), exact_hessian(points, normals))
 
 
 def test_tunnel_off_its_axis_has_two_free_motions_but_three_in_the_blocks():

@@ -14,7 +14,7 @@ from dcreg_ros.degeneracy.schur import ZERO, schur_modes
 
 Matrix = NDArray[np.float64]
 
-_NO_REFERENCE, _NO_NOISE = np.eye(6), np.zeros((6, 6))
+_NO_REFERENCE, _NO_NOISE, _NO_UNITS = np.eye(6), np.zeros((6, 6)), np.zeros(6)
 
 
 def analyze_degeneracy(
@@ -56,7 +56,7 @@ def analyze_degeneracy(
 def report_of(
     hessian: Matrix, threshold: float, kappa: float, reference: Matrix | None = None,
     localizability: Localizability | None = None, information: Matrix | None = None,
-    noise: Matrix | None = None,
+    noise: Matrix | None = None, units: NDArray[np.float64] | None = None,
 ) -> DegeneracyReport:
     """Build the report of a Hessian already known to be valid; see :func:`analyze_degeneracy`.
 
@@ -75,6 +75,9 @@ def report_of(
         What is held against the reference; `hessian` by default.
     noise : (6, 6) float array, optional
         What of that only seems to be information.
+    units : (6,) float array, optional
+        What weighs the same along each axis [rad, m] where motions are named; by default what the
+        reference would just make known.
 
     Returns
     -------
@@ -84,17 +87,20 @@ def report_of(
     fields = _analyze(
         hessian, threshold, kappa, _NO_REFERENCE if reference is None else reference,
         hessian if information is None else information,
-        _NO_NOISE if noise is None else noise, published)
+        _NO_NOISE if noise is None else noise, _NO_UNITS if units is None else units, published)
     return DegeneracyReport(*(*fields, localizability))
 
 
 @njit(cache=True, nogil=True)
-def _analyze(hessian, threshold, kappa, reference, information, noise, published):
+def _analyze(hessian, threshold, kappa, reference, information, noise, units, published):
     """The fields of a report, in their order."""
     values, modes, conditions, angles, preconditioner = _characterize(hessian, threshold, kappa)
     ill_conditioned = conditions > threshold
     metric = relative_reference(values, threshold) if published else reference
-    twists, anchor, named, projector, vain = joint_weak_motions(information, metric, noise)
+    if not units.any():
+        units = 1.0 / np.sqrt(np.diag(metric))
+    twists, anchor, named, projector, vain = joint_weak_motions(
+        information, metric, noise, units)
     mask = ill_conditioned.copy() if published else named
     spectrum = np.linalg.eigvalsh(hessian)
     singular = spectrum[0] <= ZERO * spectrum[5]

@@ -65,6 +65,11 @@ def reference_of(evidence: Evidence, config: RegistrationConfig) -> Matrix | Non
     return REFERENCES[config.detection](evidence, config)
 
 
+def tolerances(config: RegistrationConfig) -> NDArray[np.float64]:
+    """Standard deviation (6,) of each axis above which it is weak by those in :data:`PHYSICAL`."""
+    return np.repeat([config.sigma_rotation, config.sigma_translation], 3)
+
+
 def _schur(evidence: Evidence, config: RegistrationConfig) -> None:
     """DCReg: by the condition numbers of the Schur complements, which the report knows."""
 

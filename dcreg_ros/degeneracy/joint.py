@@ -30,10 +30,11 @@ def relative_reference(values, threshold):
 
 
 @njit(cache=True, nogil=True)
-def joint_weak_motions(hessian, reference, noise):
+def joint_weak_motions(hessian, reference, noise, units):
     """Weak twists (k, 6), the information (6, 6) that makes them strong, their names (6,).
 
-    In the order of the axes they are named after, one each. Then two matrices (6, 6) that act on
+    In the order of the axes they are named after, one each, where `units` (6,) of the axes weigh
+    the same. Then two matrices (6, 6) that act on
     a gradient: one leaves what the weak motions feel of it, the other what of that is due to
     `noise` (6, 6), information that is none.
     """
@@ -50,7 +51,7 @@ def joint_weak_motions(hessian, reference, noise):
     weak = np.ascontiguousarray(vectors[:, :count])
     images = lower @ weak
     motions = np.ascontiguousarray(inverse.T) @ weak
-    twists, mask = _nearest_to_axes(motions, reference)
+    twists, mask = _nearest_to_axes(motions, units)
     transposed = np.ascontiguousarray(motions.T)
     projector = images @ transposed
     vain = _noise_share(values[:count], transposed @ noise @ motions)
@@ -73,17 +74,15 @@ def _noise_share(values, noise):
 
 
 @njit(cache=True, nogil=True)
-def _nearest_to_axes(motions, reference):
+def _nearest_to_axes(motions, units):
     """Twists (k, 6) that span `motions` (6, k) and differ least from body axes; those axes."""
-    scales = np.empty((6, 1))
-    for i in range(6):
-        scales[i, 0] = np.sqrt(reference[i, i])
-    basis = np.ascontiguousarray(np.linalg.qr(scales * motions)[0])
+    scales = units.reshape((6, 1))
+    basis = np.ascontiguousarray(np.linalg.qr(motions / scales)[0])
     mask = name_subspace(basis)
     rows = np.ascontiguousarray(basis[mask])
-    twists = np.ascontiguousarray(((basis @ turn_to_identity(rows)) / scales).T)
+    twists = np.ascontiguousarray(((basis @ turn_to_identity(rows)) * scales).T)
     for k in range(twists.shape[0]):
-        _normalize(twists[k], reference)
+        _normalize(twists[k], units)
     return twists, mask
 
 
@@ -128,12 +127,10 @@ def stable_basis(modes, mask):
 
 
 @njit(cache=True, nogil=True)
-def _normalize(twist, reference):
+def _normalize(twist, units):
     """Scale to 1 rad or 1 m, whichever weighs more, its largest component positive."""
-    rotation, translation = twist[:3], twist[3:]
-    turning = rotation @ np.ascontiguousarray(reference[:3, :3]) @ rotation
-    moving = translation @ np.ascontiguousarray(reference[3:, 3:]) @ translation
-    part = rotation if turning >= moving else translation
+    shares = (twist / units) ** 2
+    part = twist[:3] if shares[:3].sum() >= shares[3:].sum() else twist[3:]
     scale = np.sqrt(part @ part)
     largest = part[np.argmax(np.abs(part))]
     twist /= scale if largest > 0.0 else -scale

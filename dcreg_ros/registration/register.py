@@ -7,7 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.analysis import report_of
-from dcreg_ros.degeneracy.detections import NEEDS_MATCHES, PHYSICAL, Evidence, reference_of
+from dcreg_ros.degeneracy.detections import (
+    NEEDS_MATCHES,
+    PHYSICAL,
+    Evidence,
+    reference_of,
+    tolerances,
+)
 from dcreg_ros.degeneracy.localizability import localizability
 from dcreg_ros.degeneracy.mitigations import SolverSettings, System
 from dcreg_ros.degeneracy.report import DegeneracyReport
@@ -202,7 +208,8 @@ def _analyze(
     return report_of(
         equations.hessian, config.condition_threshold, config.kappa_target, reference, found,
         equations.information if config.detection in PHYSICAL else None,
-        config.noise_factor * equations.noise if config.detection == 'probabilistic' else None)
+        config.noise_factor * equations.noise if config.detection == 'probabilistic' else None,
+        tolerances(config) if config.detection in PHYSICAL else None)
 
 
 def _success(

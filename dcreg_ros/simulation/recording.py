@@ -12,7 +12,7 @@ from dcreg_ros.io.scan import Scan
 from dcreg_ros.simulation.lidar import LidarModel, sweep
 from dcreg_ros.simulation.scene import Scene
 from dcreg_ros.simulation.scenes import make_scene
-from dcreg_ros.simulation.truth import Tolerance, WeakDirections, exact_hessian, weak_directions
+from dcreg_ros.simulation.truth import Tolerance, WeakDirections, scene_hessian, weak_directions
 from dcreg_ros.simulation.wheels import Wheels, wheel_odometry
 
 FRAME = 'lidar'
@@ -38,7 +38,7 @@ class Recording:
     twists : (N, 6) float array
         Velocity at the stamps, LiDAR frame, angular [rad/s] before linear [m/s].
     hessians : (N, 6, 6) float array
-        Exact information of each scan, see :func:`~dcreg_ros.simulation.truth.exact_hessian`.
+        Exact information of each scan, see :func:`~dcreg_ros.simulation.truth.scene_hessian`.
     weak : list of WeakDirections
         What these leave open.
     wheels : Wheels
@@ -131,7 +131,8 @@ def simulate(
                 name=f'{scene.name}[{index}]',
             )
         )
-        hessians.append(exact_hessian(turn.surface_points, turn.surface_normals))
+        pose = trajectory.poses(stamps[index])[0]
+        hessians.append(scene_hessian(scene, pose, turn.surface_points, turn.surface_normals))
         weak.append(weak_directions(hessians[-1], len(turn.points), tolerance))
     return Recording(
         name=scene.name,

@@ -14,8 +14,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dcreg_ros.simulation.raycast import CYLINDER, TUBE
+from dcreg_ros.simulation.scene import Scene
+
 _MOST = 1e4
 """Standard deviations, in tolerances, above which there is no difference; keeps sums exact."""
+_ROUNDING = 1e-6
+"""Most distance of a point from the surface that it is on [m]."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Tolerance:
     effective_points: float = 200.0
     translation: float = 0.05
     rotation: float = 0.01
+
+
+SLIM = Tolerance.translation
+"""Radius [m] of a pole up to which it cannot be missed where it stands, on either side."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,50 @@ def exact_hessian(points: ArrayLike, normals: ArrayLike) -> NDArray[np.float64]:
     return jacobian.T @ jacobian
 
 
+def scene_hessian(
+    scene: Scene, pose: ArrayLike, points: ArrayLike, normals: ArrayLike
+) -> NDArray[np.float64]:
+    """Return the information of exact surfaces and of where slim poles stand.
+
+    A pole tells more than its normals do. Moved aside by more than its radius, it is passed by the
+    beams that hit it; so where that radius is within the tolerance, each point on it counts along
+    the other direction across its axis, too. By normals alone it would hang on whether a beam hits
+    the middle of a pole or its edge.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is seen.
+    pose : (4, 4) array_like
+        ``T_world_lidar``.
+    points, normals : (N, 3) array_like
+        Exact points [m] and unit normals, LiDAR frame.
+
+    Returns
+    -------
+    (6, 6) float array
+        As :func:`exact_hessian`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes are not (N, 3) and equal.
+    """
+    hessian = exact_hessian(points, normals)
+    pose, points, normals = (np.asarray(part, dtype=float) for part in (pose, points, normals))
+    world = points @ pose[:3, :3].T + pose[:3, 3]
+    for thing in scene.primitives:
+        radius, _, half = thing.size
+        if thing.kind in (CYLINDER, TUBE) and radius <= SLIM:
+            axis = thing.rotation[:, 2]
+            offsets = world - thing.center
+            along = offsets @ axis
+            distances = np.linalg.norm(offsets - along[:, None] * axis, axis=1)
+            on = (np.abs(distances - radius) < _ROUNDING) & (np.abs(along) <= half + _ROUNDING)
+            hessian += exact_hessian(points[on], np.cross(axis @ pose[:3, :3], normals[on]))
+    return hessian
+
+
 def weak_directions(
     hessian: ArrayLike, num_points: int, tolerance: Tolerance | None = None
 ) -> WeakDirections:
@@ -108,7 +161,7 @@ def weak_directions(
     Parameters
     ----------
     hessian : (6, 6) array_like
-        From :func:`exact_hessian`.
+        From :func:`scene_hessian` or :func:`exact_hessian`.
     num_points : int
         Points it was summed over.
     tolerance : Tolerance, optional
