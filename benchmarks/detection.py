@@ -48,13 +48,15 @@ class Verdict(NamedTuple):
 class Trial:
     """One registration: where, at what noise [m] and density, what is true and what was said.
 
-    `plain` (6,) is the error of a registration that holds nothing, in tolerances.
+    `by_normals` is the truth that takes no account of slim poles; `plain` (6,) is the error of a
+    registration that holds nothing, in tolerances.
     """
 
     scene: str
     columns: int
     sigma: float
     truth: WeakDirections
+    by_normals: WeakDirections
     verdicts: dict[str, Verdict]
     plain: Any
 
@@ -88,7 +90,8 @@ def detect(job: Job) -> list[Trial]:
             plain = iterate(
                 MapPlaneMatcher(keypoints, voxels, unheld), len(keypoints), guess, unheld)
             error = np.abs(local(pose, plain.transform)) / UNITS
-            out.append(Trial(name, columns, sigma, place.truth, verdicts, error))
+            out.append(Trial(
+                name, columns, sigma, place.truth, place.by_normals, verdicts, error))
     return out
 
 

@@ -3,6 +3,7 @@
 """What the detections found, as tables."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,16 +73,18 @@ def _overall(trials: Trials, clear: Trials) -> Table:
     rows = []
     for name in DETECTIONS:
         same, angles = subspaces(trials, name)
+        by_normals = [replace(trial, truth=trial.by_normals) for trial in trials]
         rows.append([
             name, 'blocks' if name in BLOCKWISE else 'motions',
             *(number(score, 3) for score in count(trials, name).scores()),
             *(number(score, 3) for score in count(clear, name).scores()), percent(same),
             number(float(np.median(angles)) if len(angles) else np.nan),
-            number(float(np.percentile(angles, 95)) if len(angles) else np.nan)])
+            number(float(np.percentile(angles, 95)) if len(angles) else np.nan),
+            number(count(by_normals, name).scores()[2], 3)])
     return Table(
         f'All directions pooled: {len(trials)} trials, and the {len(clear)} clear ones',
         ['detection', 'axes of', 'precision', 'recall', 'F1', 'clear: precision', 'recall', 'F1',
-         'right dimension %', 'angle, median deg', 'p95 deg'], rows)
+         'right dimension %', 'angle, median deg', 'p95 deg', 'F1 by normals alone'], rows)
 
 
 def _axes(title: str, trials: Trials) -> Table:

@@ -13,7 +13,12 @@ from dcreg_ros.odometry.preprocess import prepare
 from dcreg_ros.simulation.lidar import LidarModel
 from dcreg_ros.simulation.scene import Scene
 from dcreg_ros.simulation.scenes import make_scene
-from dcreg_ros.simulation.truth import WeakDirections, scene_hessian, weak_directions
+from dcreg_ros.simulation.truth import (
+    WeakDirections,
+    exact_hessian,
+    scene_hessian,
+    weak_directions,
+)
 from dcreg_ros.voxels.map import VoxelMap
 
 SCENES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -49,17 +54,14 @@ class Place:
     views : list of (pose, ranges)
         ``T_world_lidar`` (4, 4) and exact ranges (N,) of the sweeps of the map; last the scan.
     truth : WeakDirections
-        What the exact points and normals of the scan leave open.
-    hessian : (6, 6) float array
-        Their information, and of how many points.
-    points : int
-        How many of them there are.
+        What the exact surfaces and slim poles of the scan leave open.
+    by_normals : WeakDirections
+        What its exact points and normals would by themselves.
     """
 
     views: list[tuple[Any, Any]]
     truth: WeakDirections
-    hessian: Any
-    points: int
+    by_normals: WeakDirections
 
 
 @lru_cache(maxsize=2)
@@ -85,8 +87,10 @@ def _place(scene: Scene, lidar: LidarModel, beams: Any, poses: Any) -> Place:
         views.append((pose, ranges))
     seen = (ranges >= lidar.min_range) & (ranges <= lidar.max_range)
     points = beams[seen] * ranges[seen, None]
-    hessian = scene_hessian(scene, pose, points, normals[seen] @ pose[:3, :3])
-    return Place(views, weak_directions(hessian, len(points)), hessian, len(points))
+    surfaces = points, normals[seen] @ pose[:3, :3]
+    return Place(
+        views, weak_directions(scene_hessian(scene, pose, *surfaces), len(points)),
+        weak_directions(exact_hessian(*surfaces), len(points)))
 
 
 def measure(lidar: LidarModel, beams: Any, ranges: Any, sigma: float, rng: Any) -> Any:

@@ -33,6 +33,8 @@ def drive_tables(outcomes: Outcomes) -> list[Table]:
         open_ = [o for o in part if COURSES[o.scene].weak]
         out += [
             ratios(f'Drives, {WORDS[told]}: how many times better, and what it costs', part),
+            _costs(f'Drives, {WORDS[told]}, firm courses: error over that of none, by drives, '
+                   'and standard error', [o for o in outcomes if o.told == told]),
             _matrix(f'Drives, {WORDS[told]}: RMS error along weak directions, m and deg', open_,
                     lambda o: _metres(o.along)),
             _matrix(f'Drives, {WORDS[told]}: RMS error across them, or of all, m and deg', part,
@@ -72,6 +74,26 @@ def ratios(title: str, outcomes: Outcomes) -> Table:
     return Table(title, [
         'mitigation', 'none over it, least', 'mean', 'dcreg over it, least', 'mean',
         'it over wheels alone, most', 'firm courses: it over none, most', 'mean'], rows)
+
+
+def _costs(title: str, outcomes: Outcomes) -> Table:
+    """What each firm course loses, by the geometric mean of its drives."""
+    rows = []
+    for scene, part in grouped(outcomes, lambda o: o.scene).items():
+        if not COURSES[scene].weak:
+            sizes = {name: np.array([size(o.across) for o in drives])
+                     for name, drives in grouped(part, lambda o: o.mitigation).items()}
+            rows.append(
+                [scene, *(_scattered(sizes[name] / sizes['none']) for name in MITIGATIONS)])
+    return Table(title, ['scene', *MITIGATIONS], rows)
+
+
+def _scattered(values: Any) -> str:
+    """Geometric mean, and standard error."""
+    mean, error = _mean(values), np.nan
+    if len(values) > 1:
+        error = mean * float(np.std(np.log(values), ddof=1) / np.sqrt(len(values)))
+    return f'{mean:.2f} +- {number(error)}'
 
 
 def _mean(values: Any) -> float:

@@ -5,7 +5,8 @@
 Matches in one block of a surface share map cells and planes, so they err together; how much, their
 sum tells. A block that a motion hangs on is fitted by that motion, and its sum vanishes: it is
 taken for what it would be had the block been left out, and where there is no other block, for that
-of independent residuals.
+of independent residuals. A few blocks tell little of their own scatter, most often too little of
+it: what each adds counts for more, the larger its share of all.
 """
 
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from dcreg_ros.degeneracy.schur import ZERO
 from dcreg_ros.registration.jacobians import counted
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.query_plane import WEIGHT_SLOPE, QueryPlaneMatcher
@@ -23,11 +25,14 @@ Matrix = NDArray[np.float64]
 
 BLOCK = 1.0
 """Edge of the blocks [m]: as far as planes of the map reach. Across a surface blocks have no end,
-or noise would part the points of a wall at the border of two."""
+or noise would part the points of a wall at the border of two; nor have they upwards, where a trunk
+errs as one."""
 SIDES = 6
 """Ways a surface can face: along or against the axis of the map nearest to its normal."""
 LEVERAGE = 0.95
 """Most of what is known of a motion that a single block is taken to tell."""
+LARGEST_SHARE = 0.8
+"""Most of the scatter in a direction that a single block is taken to be."""
 SMALL = 0.05
 """Leverage below which a series will do."""
 
@@ -42,7 +47,8 @@ class ClusterSums(NamedTuple):
     meat : (6, 6) float array
         Scatter of the gradient: over blocks ``sum g g^T`` of ``g = (1 - H_b H^-1)^-1 sum psi J^T``
         with the part ``H_b`` of the block in the Hessian (the jackknife, CR3, of Bell and
-        McCaffrey, 2002), and of ``sum psi^2 J^T J`` by the leverage of the block.
+        McCaffrey, 2002), and of ``sum psi^2 J^T J`` by the leverage of the block. Each ``g g^T``
+        is divided by ``1 - g^T meat^-1 g``, the share of the others in the scatter along it.
     """
 
     bread: Matrix
@@ -127,7 +133,7 @@ def _cluster_sums(
                 bread[a, b] += curvatures[i] * product
                 parts[cluster, a, b] += f2 * product
                 alone[cluster, a, b] += psi * psi * product
-    firm = held + np.eye(6) * (1e-12 * max(np.trace(held), 1e-12))  # it can be inverted
+    firm = held + np.eye(6) * (ZERO * max(np.trace(held), ZERO))  # it can be inverted
     inverse, meat = np.linalg.inv(firm), np.zeros((6, 6))
     for cluster in range(clusters):
         part, leverage = parts[cluster], 0.0
@@ -140,10 +146,29 @@ def _cluster_sums(
         for a in range(6):
             for b in range(a, 6):
                 meat[a, b] += pull[a] * pull[b] + min(leverage, 1.0) * alone[cluster, a, b]
+        pulls[cluster] = pull
     for a in range(6):
         for b in range(a):
             bread[a, b], meat[a, b] = bread[b, a], meat[b, a]
-    return bread, meat
+    return bread, meat + _untold(pulls[:clusters], meat, firm, inverse)
+
+
+@njit(cache=True, nogil=True)
+def _untold(pulls, meat, held, inverse):
+    """What `pulls` (C, 6), which make up `meat`, do not tell of their scatter, being so few."""
+    whole = np.sum(meat * inverse)
+    if not whole > 0.0:
+        return np.zeros((6, 6))
+    shares = np.linalg.inv(meat + held * (ZERO * whole))
+    out = np.zeros((6, 6))
+    for pull in pulls:
+        share = 0.0
+        for a in range(6):
+            for b in range(6):
+                share += pull[a] * shares[a, b] * pull[b]
+        share = min(share, LARGEST_SHARE)
+        out += np.outer(pull, pull) * (share / (1.0 - share))
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -160,15 +185,12 @@ def _block_of(place, side):
     """Key of the block of a place [m] on a surface that faces to `side`."""
     i = int(np.floor(place[0] / BLOCK))
     j = int(np.floor(place[1] / BLOCK))
-    k = int(np.floor(place[2] / BLOCK))
     across = side // 2
     if across == 0:
         i = 0
     elif across == 1:
         j = 0
-    else:
-        k = 0
-    return pack(i * SIDES + side, j, k)
+    return pack(i * SIDES + side, j, 0)
 
 
 @njit(cache=True, nogil=True)

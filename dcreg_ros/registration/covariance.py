@@ -33,9 +33,6 @@ SENSOR_SIGMA, INDEPENDENT = 0.02, 800.0
 """Least noise [m] and most matches that a scan is judged by when motions are called weak."""
 MIN_RESIDUAL = 1e-3
 """Least standard deviation of a residual [m]: a perfect fit is a coincidence, not knowledge."""
-UNSEEN = 1.4
-"""How many times more the gradient scatters than blocks of residuals tell: what the map has wrong
-over more than a block, and bends of surfaces, are taken up by the pose."""
 LEAST_ANSWER = 0.1
 """Least share of the Hessian that the gradient is taken to answer with."""
 HELD = 1e6
@@ -118,14 +115,14 @@ def registration_covariance(
     guess = np.eye(6) * max_sigma**2 if guess_covariance is None else guess_covariance
     return PoseUncertainty(*_uncertainty(
         equations, sums, weight, np.ascontiguousarray(guess), residual_variance(equations),
-        UNSEEN, min_sigma, max_sigma))
+        min_sigma, max_sigma))
 
 
 @njit(cache=True, nogil=True)
-def _uncertainty(equations, sums, weight, guess, variance, unseen, min_sigma, max_sigma):
+def _uncertainty(equations, sums, weight, guess, variance, min_sigma, max_sigma):
     """Fields of :class:`PoseUncertainty`; `guess` (6, 6) is the covariance of the guess."""
     missing = max(MIN_RESIDUAL**2 - equations.error2 / max(equations.weight, 1e-9), 0.0)
-    meat = unseen * (sums.meat + missing * equations.hessian)
+    meat = sums.meat + missing * equations.hessian
     # What nobody knows is as uncertain as it may be, and no inverse is singular.
     unknown = np.eye(6) * (variance / max_sigma**2)
     inverse = np.linalg.inv(_answer(equations, sums) + weight + unknown)
