@@ -91,6 +91,28 @@ def test_bent_surfaces_say_so_across_and_not_along(radius):
     assert np.median(along) < 0.1 * np.median(across)
 
 
+@pytest.mark.parametrize('radius', [1.5, 3.0])
+def test_planes_of_a_bent_surface_touch_it_in_their_own_cell(radius):
+    """Through all their points they would cut 24 and 10 mm below it."""
+    rng = np.random.default_rng(1)
+    angle = rng.uniform(0.0, 2.0 * np.pi, 20000)
+    tube = np.c_[rng.uniform(-2, 2, 20000), radius * np.cos(angle), radius * np.sin(angle)]
+    voxels = filled(tube + rng.normal(0.0, 0.01, tube.shape))
+    found, middles = planes(voxels)
+    means = {unpack(key): mean for key, mean in zip(
+        voxels.cells.key[: len(voxels)], voxels.means(), strict=True)}
+    own = np.array([means[tuple(np.floor(middle / voxels.cell_size).astype(int))]
+                    for middle in middles])
+    outward = own * [0.0, 1.0, 1.0]
+    outward /= np.linalg.norm(outward, axis=1)[:, None]
+    surface = own * [1.0, 0.0, 0.0] + radius * outward
+    heights = np.einsum('ij,ij->i', found[:, :3], middles + found[:, 3:6] - surface)
+    heights *= np.sign(np.einsum('ij,ij->i', found[:, :3], outward))
+    assert len(found) > 500
+    assert abs(np.mean(heights)) < 0.006
+    assert np.sqrt(np.mean(heights**2)) < 0.008
+
+
 @given(SEEDS)
 @settings(max_examples=50, deadline=None)
 def test_the_nearest_occupied_cell_is_that_of_brute_force(seed):
