@@ -27,7 +27,7 @@ from dcreg_ros.degeneracy.mitigations import weak_part
 from dcreg_ros.geometry.se3 import inverse, local, retract
 from dcreg_ros.odometry.drift import PRIOR_FLOOR
 from dcreg_ros.odometry.selection import select
-from dcreg_ros.registration.covariance import residual_variance
+from dcreg_ros.registration.covariance import bounded, residual_variance
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.simulation.lidar import LidarModel, sweep
 from dcreg_ros.simulation.scene import Scene
@@ -177,11 +177,10 @@ def drives(job: Job) -> tuple[list[Trial], list[Trial]]:
     return steps, ends
 
 
-def nees(trials: list[Trial], which: str) -> Any:
+def nees(trials: list[Trial], covariances: Any) -> Any:
     """Squared errors in units of their covariance: of all six, of strong and of weak motions."""
     out = []
-    for trial in trials:
-        covariance = getattr(trial, which)
+    for trial, covariance in zip(trials, covariances, strict=True):
         count = len(trial.weak)
         basis = np.eye(6)
         if count:
@@ -201,8 +200,11 @@ def nees(trials: list[Trial], which: str) -> Any:
 
 
 def row(name: str, sigma: float, trials: list[Trial]) -> list[str]:
-    values = nees(trials, 'covariance')
-    before = np.mean(nees(trials, 'plain')[:, 0])
+    values = nees(trials, [trial.covariance for trial in trials])
+    before = np.mean(nees(trials, [trial.plain for trial in trials])[:, 0])
+    limits = OdometryConfig().registration
+    published = np.mean(nees(trials, [
+        bounded(trial.covariance, limits.min_sigma, limits.max_sigma) for trial in trials])[:, 0])
     count = len(trials)
     low, high = chi2.ppf([0.025, 0.975], 6 * count) / count
     inside = np.mean((values[:, 0] > chi2.ppf(0.025, 6)) & (values[:, 0] < chi2.ppf(0.975, 6)))
@@ -215,12 +217,13 @@ def row(name: str, sigma: float, trials: list[Trial]) -> list[str]:
         name, f'{1e3 * sigma:.0f}', str(count), f'{before:.1f}', f'{mean:.2f}',
         f'{low:.2f}..{high:.2f}', 'yes' if low <= mean <= high else 'no', f'{inside:.0%}',
         f'{np.nanmean(values[:, 1]):.2f}', '-' if weak is None else f'{weak:.2f}',
+        f'{published:.2f}',
         ' '.join(f'{value:.2f}' for value in ratio)]
 
 
 HEADER = [
     'scene', 'noise mm', 'n', 's^2 H^-1', 'NEES', 'band', 'in', 'single in band', 'strong',
-    'weak', 'sigma over error: roll pitch yaw x y z']
+    'weak', 'with bounds', 'sigma over error: roll pitch yaw x y z']
 
 
 def _jobs(names: Any, sigmas: Any, total: int, chunk: int) -> Iterator[Job]:

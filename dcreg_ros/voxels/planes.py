@@ -10,7 +10,7 @@ from numba import njit
 from dcreg_ros.geometry.eigen3 import eigen3
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.hashing import find, pack, unpack
-from dcreg_ros.voxels.layout import BENDING, SUSPECT_TILT, layout
+from dcreg_ros.voxels.layout import SUSPECT_TILT, layout, sag_of
 from dcreg_ros.voxels.map import MOMENTS, PLANE
 from dcreg_ros.voxels.moments import add_moments
 from dcreg_ros.voxels.nearest import list_occupied, load_masks
@@ -89,9 +89,8 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
         if minor < best:
             best = minor
             _write(plane, sums, vectors, minor, major)
-            if max(bend_minor, bend_major) < SUSPECT_TILT:
-                scale = 4.0 * BENDING * cell_size * cell_size
-                sag2 = (bend_minor * matrix[1, 1] ** 2 + bend_major * matrix[2, 2] ** 2) / scale
+            if 0.0 < max(bend_minor, bend_major) < SUSPECT_TILT:
+                sag2 = sag_of(bend_minor, bend_major, matrix, cell_size)
                 _touch(plane, cells.moments[row], sag2, spread * sums[0])
             if reach > 1 or (reach > 0 and minor < SUSPECT_TILT):
                 break
@@ -129,14 +128,17 @@ def _fit_upright(cells, cell_size, i, j, k, found, scratch, plane):
 
 @inner_loop
 def _touch(plane, own, sag2, noise2):
-    """Move a plane to the surface in its own cell, of which it may be `sag2` [m^2] off."""
-    if sag2 > 0.0 and own[0] > 0.0:
-        share = 1.0 / own[0]
-        off = (plane[0] * (own[1] * share - plane[3]) + plane[1] * (own[2] * share - plane[4])
-               + plane[2] * (own[3] * share - plane[5]))
-        moved = off * sag2 / (sag2 + noise2 * share)
-        for axis in range(3):
-            plane[3 + axis] += np.float32(moved * plane[axis])
+    """Move a plane to the points of its `own` cell (MOMENTS,).
+
+    That is where it is matched. `sag2` [m^2] is how far it may be off the surface there, `noise2`
+    the variance of one point about it.
+    """
+    share = 1.0 / own[0]
+    off = (plane[0] * (own[1] * share - plane[3]) + plane[1] * (own[2] * share - plane[4])
+           + plane[2] * (own[3] * share - plane[5]))
+    moved = off * sag2 / (sag2 + noise2 * share)
+    for axis in range(3):
+        plane[3 + axis] += np.float32(moved * plane[axis])
 
 
 @inner_loop
