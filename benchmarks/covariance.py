@@ -245,7 +245,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--quick', action='store_true', help='a tenth of the trials, one noise')
     parser.add_argument('--markdown', action='store_true')
-    parser.add_argument('--scenes', nargs='*', default=[*SCENES])
+    parser.add_argument('--scenes', nargs='*', default=SCENES)
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--trials', type=int, default=1000)
     parser.add_argument('--sigmas', type=float, nargs='*', default=[0.01, 0.02, 0.03])

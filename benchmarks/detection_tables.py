@@ -71,9 +71,9 @@ def _truths(trials: Trials) -> Table:
 
 def _overall(trials: Trials, clear: Trials) -> Table:
     rows = []
+    by_normals = [replace(trial, truth=trial.by_normals) for trial in trials]
     for name in DETECTIONS:
         same, angles = subspaces(trials, name)
-        by_normals = [replace(trial, truth=trial.by_normals) for trial in trials]
         rows.append([
             name, 'blocks' if name in BLOCKWISE else 'motions',
             *(number(score, 3) for score in count(trials, name).scores()),

@@ -225,8 +225,9 @@ def test_leaving_the_context_ends_what_ignores_ctrl_c(tmp_path, monkeypatch):
     assert children_of(tmp_path, 'stubborn') == []
 
 
-def test_a_word_is_waited_for(tmp_path, monkeypatch):
-    (tmp_path / 'slow.py').write_text('import time\ntime.sleep(0.5)\nprint("here I am")\n')
+def test_a_word_is_waited_for(tmp_path):
+    (tmp_path / 'slow.py').write_text(
+        'import time\ntime.sleep(0.5)\nprint("here I am")\ntime.sleep(1.0)\n')
     with Processes(tmp_path, {'PYTHONPATH': str(tmp_path)}) as processes:
         processes.start('slow', 'slow')
         processes.wait_for_word('slow', 'here I am', 30.0)

@@ -397,6 +397,8 @@ def test_a_slim_pole_tells_where_it_stands_on_either_side():
     seen = (points - turned[:3, 3]) @ turned[:3, :3], normals @ turned[:3, :3]
     assert weak_directions(scene_hessian(scene, turned, *seen), 200).twists.shape == (2, 6)
     thick = Scene('trunk', (shapes.cylinder((5.0, 0.02, 0.0), 0.06, 4.0),), scene.trajectory)
+    ranges, normals = thick.raycast(np.zeros((200, 3)), ray)
+    points = ranges[:, None] * ray
     assert_array_equal(
         scene_hessian(thick, pose, points, normals), exact_hessian(points, normals))
 

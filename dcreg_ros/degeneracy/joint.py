@@ -33,10 +33,10 @@ def relative_reference(values, threshold):
 def joint_weak_motions(hessian, reference, noise, units):
     """Weak twists (k, 6), the information (6, 6) that makes them strong, their names (6,).
 
-    In the order of the axes they are named after, one each, where `units` (6,) of the axes weigh
-    the same. Then two matrices (6, 6) that act on
-    a gradient: one leaves what the weak motions feel of it, the other what of that is due to
-    `noise` (6, 6), information that is none.
+    In the order of the axes they are named after, one each; a unit of each axis, of `units` (6,)
+    [rad, m], weighs the same. Then two matrices (6, 6) that act on a gradient: one leaves what the
+    weak motions feel of it, the other what of that is due to `noise` (6, 6), information that is
+    none.
     """
     lower = np.linalg.cholesky(reference)
     inverse = np.linalg.inv(lower)

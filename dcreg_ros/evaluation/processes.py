@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -108,14 +108,10 @@ class Processes:
         ProcessFailure
             If it failed or takes longer than `timeout` seconds, or one of `alive` ended.
         """
-        end = time.monotonic() + timeout
-        while (code := self._running[name].poll()) is None:
-            self.check(*alive)
-            if time.monotonic() > end:
-                raise self.failure(name, f'did not end within {timeout:.0f} s')
-            time.sleep(0.1)
-        if code != 0:
-            raise self.failure(name, f'ended with {_code(code)}')
+        process = self._running[name]
+        self._until(lambda: process.poll() is not None, name, 'end', timeout, alive)
+        if process.returncode != 0:
+            raise self.failure(name, f'ended with {_code(process.returncode)}')
 
     def wait_for_word(
         self, name: str, word: str, timeout: float, alive: tuple[str, ...] = ()
@@ -127,11 +123,18 @@ class Processes:
         ProcessFailure
             If it has not within `timeout` seconds, or ended, or one of `alive` did.
         """
+        self._until(
+            lambda: word in self.tail(name), name, f'say {word!r}', timeout, (*alive, name))
+
+    def _until(
+        self, done: Callable[[], bool], name: str, what: str, timeout: float,
+        alive: tuple[str, ...],
+    ) -> None:
         end = time.monotonic() + timeout
-        while word not in self.tail(name):
-            self.check(*alive, name)
+        while not done():
+            self.check(*alive)
             if time.monotonic() > end:
-                raise self.failure(name, f'did not say {word!r} within {timeout:.0f} s')
+                raise self.failure(name, f'did not {what} within {timeout:.0f} s')
             time.sleep(0.1)
 
     def stop(self, name: str) -> None:

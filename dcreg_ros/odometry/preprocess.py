@@ -120,10 +120,10 @@ def dense_range(
     squares = np.sort(squares[(squares >= min_range**2) & (squares <= max_range**2)])
     if len(squares) * step <= most:
         return 0.0
-    sums = np.cumsum(np.maximum(squares, 1e-12))
+    squares = np.maximum(squares, 1e-12)
+    sums = np.cumsum(squares)
     # Were it the range of one of them: a share of those up to there, and all of those beyond.
-    beyond = np.arange(len(squares))[::-1]
-    few_enough = sums / squares.clip(1e-12) + beyond < most / step
+    few_enough = sums / squares + np.arange(len(squares))[::-1] < most / step
     near = int(np.argmax(few_enough)) if few_enough.any() else len(squares)
     return float(np.sqrt(sums[near - 1] / (most / step - (len(squares) - near))))
 

@@ -118,6 +118,7 @@ def simulate(
 
     # Whole nanoseconds, so that the stamp of a message says the same.
     stamps = np.round(start + np.arange(num_scans) * lidar.period, 9)
+    poses = trajectory.poses(stamps)
     scans, hessians, weak = [], [], []
     for index in progress(range(num_scans)):
         rng = np.random.default_rng([seed, index])
@@ -131,15 +132,15 @@ def simulate(
                 name=f'{scene.name}[{index}]',
             )
         )
-        pose = trajectory.poses(stamps[index])[0]
-        hessians.append(scene_hessian(scene, pose, turn.surface_points, turn.surface_normals))
+        hessians.append(
+            scene_hessian(scene, poses[index], turn.surface_points, turn.surface_normals))
         weak.append(weak_directions(hessians[-1], len(turn.points), tolerance))
     return Recording(
         name=scene.name,
         lidar=lidar,
         scans=scans,
         stamps=stamps,
-        poses=trajectory.poses(stamps),
+        poses=poses,
         twists=trajectory.twists(stamps),
         hessians=np.array(hessians),
         weak=weak,

@@ -50,7 +50,7 @@ class Tolerance:
 
 
 SLIM = Tolerance.translation
-"""Radius [m] of a pole up to which it cannot be missed where it stands, on either side."""
+"""Radius [m] up to which a pole tells both ways across its axis where it stands."""
 
 
 @dataclass(frozen=True)
