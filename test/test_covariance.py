@@ -197,6 +197,27 @@ def test_drift_is_that_of_simulated_motions():
     assert np.sqrt(np.diag(drift.step)) == pytest.approx(step.std(axis=0), rel=0.06)
 
 
+def test_the_motion_between_two_scans_has_the_errors_of_both():
+    """Known where it is in the map, each scan errs by itself; unknown, it moves on from the last.
+
+    Lost in between, x is found again: that motion takes back the error of the prediction.
+    """
+    rng = np.random.default_rng(2)
+    runs, dt, noise, lost = 20000, 0.1, 0.01, 0.3
+    drift, errors = Drift(1e-9), rng.normal(0.0, noise, (runs, 6))
+    drift.add(np.eye(6), np.eye(6) * noise**2, np.zeros((6, 6)), dt, 1e-9, 1e6)
+    for seen in (np.ones(6), np.array([1.0, 1.0, 1.0, 0.0, 1.0, 1.0]), np.ones(6)):
+        share = np.diag(1.0 - seen)
+        guess = np.diag([noise**2] * 3 + [lost**2] + [noise**2] * 2)
+        predicted = errors + rng.standard_normal((runs, 6)) @ np.sqrt(guess)
+        found = np.where(seen > 0.0, rng.normal(0.0, noise, (runs, 6)), predicted)
+        covariance = share @ guess @ share + np.diag(seen * noise**2)
+        drift.add(np.eye(6), covariance, share, dt, 1e-9, 1e6)
+        motion = (found - errors).std(axis=0)
+        assert np.sqrt(np.diag(drift.motion)) == pytest.approx(motion, rel=0.03)
+        errors = found
+
+
 def made_scan(pose, sigma, rng, ends):
     """Corridor of 12 x 3 x 2.5 m as a LiDAR sees it, with or without its ends; body frame."""
     rays = rng.standard_normal((6000, 3)) * [1.0, 1.0, 0.4]

@@ -43,14 +43,16 @@ def test_keys_unpack_to_their_cell(i, j, k):
     assert unpack(pack(i, j, k)) == (i, j, k)
 
 
-def brute_force(points, cell):
-    """Count, sum and sums of products of each cell, about its middle, in float64."""
+def brute_force(points, cell, sensor=(0.0, 0.0, 0.0)):
+    """Count, sum and sums of products of each cell, about its middle, and of rays, in float64."""
+    index = np.floor(points / cell).astype(int)
+    ways = points - sensor
+    rays = ways / np.linalg.norm(ways, axis=1, keepdims=True)
+    rows = [np.ones(len(points)), *(points - (index + 0.5) * cell).T]
+    for parts in (points - (index + 0.5) * cell, rays):
+        rows += [parts[:, a] * parts[:, b] for a in range(3) for b in range(a, 3)]
     cells = {}
-    for point in points:
-        index = np.floor(point / cell)
-        x, y, z = point - (index + 0.5) * cell
-        row = np.array([1, x, y, z, x * x, x * y, x * z, y * y, y * z, z * z])
-        key = tuple(index.astype(int))
+    for key, row in zip(map(tuple, index.tolist()), np.column_stack(rows), strict=True):
         cells[key] = cells.get(key, 0.0) + row
     return cells
 
@@ -92,7 +94,7 @@ def test_cells_hold_count_mean_and_second_moments_of_their_points():
     for part in np.array_split(points, 5):
         voxels.insert(part, turn)
     placed = points @ turn[:3, :3].T + turn[:3, 3]
-    expected, found = brute_force(placed, voxels.cell_size), held(voxels)
+    expected, found = brute_force(placed, voxels.cell_size, turn[:3, 3]), held(voxels)
     assert found.keys() == expected.keys()
     for key, row in expected.items():
         assert found[key] == pytest.approx(row, abs=1e-6)

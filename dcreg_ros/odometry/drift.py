@@ -40,12 +40,15 @@ class Drift:
     pose : (6, 6) float array
         Of the pose since the first scan [rad^2, m^2].
     step : (6, 6) float array
-        Of the motion between the last two scans.
+        Of the last registration, as if the pose before had been exact in the map.
+    motion : (6, 6) float array
+        Of the motion between the last two scans: both have errors of their own in the map.
     """
 
     def __init__(self, min_sigma: float) -> None:
         self.pose = np.eye(6) * min_sigma**2
         self.step = np.zeros((6, 6))
+        self.motion = np.zeros((6, 6))
         self._shared = np.zeros((6, 6))
         self._elapsed = 0.0
         self._walk2 = VELOCITY_WALK**2
@@ -118,7 +121,7 @@ class Drift:
         moved : (6, 6) float array
             Adjoint from the last body frame to the present one.
         step : (6, 6) float array
-            Covariance of the motion between them.
+            Covariance of its registration.
         share : (6, 6) float array
             How much of the error of the prediction is left in it.
         elapsed : float
@@ -130,6 +133,9 @@ class Drift:
         shared = scale * moved @ self._shared @ moved.T @ share.T
         pose = moved @ self.pose @ moved.T + shared + shared.T + step
         self.pose = bounded(pose, min_sigma, max_sigma)
+        # What is predicted moves on from the pose before; what is seen, it has corrected.
+        corrected = (np.eye(6) - share) @ moved
+        self.motion = step + corrected @ self.step @ corrected.T
         self.step = step
         self._shared = shared + step
         self._elapsed = elapsed

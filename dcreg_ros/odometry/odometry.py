@@ -121,7 +121,7 @@ class LidarOdometry:
         match, trouble, twist = outcome.match, outcome.trouble, outcome.twist
         twist_covariance = np.eye(6) * config.max_sigma**2
         if match is not None:
-            twist_covariance = to_ros_order(outcome.drift.step, np.eye(3)) / outcome.elapsed**2
+            twist_covariance = to_ros_order(outcome.drift.motion, np.eye(3)) / outcome.elapsed**2
         self._tracker.track.motion.tell(stamp, pose)
         empty = 'no points within range yet' if not len(self._tracker.track.map) else ''
         return Frame(

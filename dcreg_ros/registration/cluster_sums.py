@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the residuals of one registration say about the scatter of its gradient, in one pass.
+"""What the residuals of one registration say about the scatter of its gradient.
 
 Matches in one block of a surface share map cells and planes, so they err together; how much, their
 sum tells. A block that a motion hangs on is fitted by that motion, and its sum vanishes: it is
 taken for what it would be had the block been left out, and where there is no other block, for that
-of independent residuals. A few blocks tell little of their own scatter, most often too little of
-it: what each adds counts for more, the larger its share of all.
+of independent errors. Where one block ends and the next begins is a matter of chance, so the mean
+over blocks that begin in four places is taken.
 """
 
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from dcreg_ros.degeneracy.schur import ZERO
+from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.registration.jacobians import counted
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.query_plane import WEIGHT_SLOPE, QueryPlaneMatcher
@@ -23,18 +24,18 @@ from dcreg_ros.voxels.hashing import find, insert_key, make_table, pack
 
 Matrix = NDArray[np.float64]
 
-BLOCK = 1.0
-"""Edge of the blocks [m]: as far as planes of the map reach. Across a surface blocks have no end,
-or noise would part the points of a wall at the border of two; nor have they upwards, where a trunk
-errs as one."""
+BLOCK = 2.0
+"""Edge of the blocks [m]: planes of the map reach 1.1 m to either side. Across a surface blocks
+have no end, or noise would part the points of a wall at the border of two; nor have they upwards,
+where a trunk errs as one."""
 SIDES = 6
 """Ways a surface can face: along or against the axis of the map nearest to its normal."""
 LEVERAGE = 0.95
 """Most of what is known of a motion that a single block is taken to tell."""
-LARGEST_SHARE = 0.8
-"""Most of the scatter in a direction that a single block is taken to be."""
-SMALL = 0.05
-"""Leverage below which a series will do."""
+SMALL, NONE = 0.05, 1e-3
+"""Leverage below which a series will do, and below which nothing has to be done."""
+GRAZING = 0.05
+"""Least share of the noise of a range that is left across a surface, however grazing the ray."""
 
 
 class ClusterSums(NamedTuple):
@@ -47,8 +48,9 @@ class ClusterSums(NamedTuple):
     meat : (6, 6) float array
         Scatter of the gradient: over blocks ``sum g g^T`` of ``g = (1 - H_b H^-1)^-1 sum psi J^T``
         with the part ``H_b`` of the block in the Hessian (the jackknife, CR3, of Bell and
-        McCaffrey, 2002), and of ``sum psi^2 J^T J`` by the leverage of the block. Each ``g g^T``
-        is divided by ``1 - g^T meat^-1 g``, the share of the others in the scatter along it.
+        McCaffrey, 2002), and, by the leverage ``tr(H_b H^-1)`` of the block, ``sum f^2 v J^T J``:
+        the variance `v` of one match is that of all, as the square of the cosine between its ray
+        and its normal.
     """
 
     bread: Matrix
@@ -86,7 +88,7 @@ def cluster_sums(
     Parameters
     ----------
     points : (M, 3) float64 array
-        Source frame [m].
+        Source frame, seen from its origin [m].
     places : (M, 3) float64 array
         What decides the block of each, target frame [m].
     normals : (M, 3) float64 array
@@ -114,95 +116,124 @@ def _cluster_sums(
     """Fields of :class:`ClusterSums`; `table` is empty, with room for each match."""
     n = points.shape[0]
     pulls, parts, alone = np.zeros((n, 6)), np.zeros((n, 6, 6)), np.zeros((n, 6, 6))
-    clusters = 0
-    bread, row = np.zeros((6, 6)), np.empty(6)
+    tiles, bread, row = np.empty((n, 3), np.int64), np.zeros((6, 6)), np.empty(6)
+    count, square, expected = 0, 0.0, 1e-300
     for i in range(n):
-        sign, side = _side(normals[i], places[i], transform)
+        sign, side, cosine2 = _side(normals[i], places[i], transform)
         _jacobian(points[i], normals[i], transform, sign, row)
-        key = _block_of(places[i], side)
-        cluster = find(table, key)
-        if cluster < 0:
-            cluster = clusters
-            insert_key(table, key, cluster)
-            clusters += 1
+        a, b = _tile_of(places[i], side)
+        key = pack(a * SIDES + side, b, 0)
+        tile = find(table, key)
+        if tile < 0:
+            tile = count
+            insert_key(table, key, tile)
+            tiles[tile] = side, a, b
+            count += 1
         f2, psi = slopes[i] * slopes[i], sign * slopes[i] * errors[i]
+        v = cosine2 + GRAZING * GRAZING
+        square += errors[i] * errors[i]
+        expected += f2 * v
         for a in range(6):
-            pulls[cluster, a] += psi * row[a]
+            pulls[tile, a] += psi * row[a]
             for b in range(a, 6):
                 product = row[a] * row[b]
                 bread[a, b] += curvatures[i] * product
-                parts[cluster, a, b] += f2 * product
-                alone[cluster, a, b] += psi * psi * product
-    firm = held + np.eye(6) * (ZERO * max(np.trace(held), ZERO))  # it can be inverted
-    inverse, meat = np.linalg.inv(firm), np.zeros((6, 6))
-    for cluster in range(clusters):
-        part, leverage = parts[cluster], 0.0
-        for a in range(6):
-            for b in range(6):
-                if b < a:
-                    part[a, b] = part[b, a]
-                leverage += part[a, b] * inverse[a, b]
-        pull = _as_if_left_out(pulls[cluster], part, leverage, firm, inverse)
-        for a in range(6):
-            for b in range(a, 6):
-                meat[a, b] += pull[a] * pull[b] + min(leverage, 1.0) * alone[cluster, a, b]
-        pulls[cluster] = pull
+                parts[tile, a, b] += f2 * product
+                alone[tile, a, b] += f2 * v * product
+    _mirror(bread)
+    for tile in range(count):
+        _mirror(parts[tile])
+        _mirror(alone[tile])
+    meat = _meat(
+        tiles[:count], pulls, parts, alone, square / expected,
+        held + np.eye(6) * (ZERO * max(np.trace(held), ZERO)))  # it can be inverted
+    return bread, meat
+
+
+@njit(cache=True, nogil=True)
+def _meat(tiles, pulls, parts, alone, variance, held):
+    """Scatter of the gradient (6, 6), the mean over blocks of two by two `tiles` (C, 3)."""
+    inverse, meat = np.linalg.inv(held), np.zeros((6, 6))
+    block = np.empty(len(tiles), np.int64)
+    pull, part, by_itself = np.empty(6), np.empty((6, 6)), np.empty((6, 6))
+    for shift in range(4):
+        for tile in range(len(tiles)):
+            side, a, b = tiles[tile]
+            block[tile] = pack(((a + shift % 2) // 2) * SIDES + side, (b + shift // 2) // 2, 0)
+        order = np.argsort(block)
+        first = 0
+        while first < len(order):
+            pull[:], part[:], by_itself[:] = 0.0, 0.0, 0.0
+            end = first
+            while end < len(order) and block[order[end]] == block[order[first]]:
+                _add(pull, part, by_itself, pulls, parts, alone, order[end])
+                end += 1
+            first = end
+            leverage = 0.0
+            for a in range(6):
+                for b in range(6):
+                    leverage += part[a, b] * inverse[a, b]
+            _leave_out(pull, part, leverage, held, inverse)
+            known = variance * min(leverage, 1.0)
+            for a in range(6):
+                for b in range(6):
+                    meat[a, b] += 0.25 * (pull[a] * pull[b] + known * by_itself[a, b])
+    return meat
+
+
+@inner_loop
+def _add(pull, part, by_itself, pulls, parts, alone, tile):
+    """Add those of one tile to `pull` (6,), `part` and `by_itself` (6, 6)."""
     for a in range(6):
-        for b in range(a):
-            bread[a, b], meat[a, b] = bread[b, a], meat[b, a]
-    return bread, meat + _untold(pulls[:clusters], meat, firm, inverse)
+        pull[a] += pulls[tile, a]
+        for b in range(6):
+            part[a, b] += parts[tile, a, b]
+            by_itself[a, b] += alone[tile, a, b]
 
 
 @njit(cache=True, nogil=True)
-def _untold(pulls, meat, held, inverse):
-    """What `pulls` (C, 6), which make up `meat`, do not tell of their scatter, being so few."""
-    whole = np.sum(meat * inverse)
-    if not whole > 0.0:
-        return np.zeros((6, 6))
-    shares = np.linalg.inv(meat + held * (ZERO * whole))
-    out = np.zeros((6, 6))
-    for pull in pulls:
-        share = 0.0
-        for a in range(6):
-            for b in range(6):
-                share += pull[a] * shares[a, b] * pull[b]
-        share = min(share, LARGEST_SHARE)
-        out += np.outer(pull, pull) * (share / (1.0 - share))
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _as_if_left_out(pull, part, leverage, held, inverse):
-    """``(1 - part held^-1)^-1 pull``."""
+def _leave_out(pull, part, leverage, held, inverse):
+    """Make ``(1 - part held^-1)^-1 pull`` of `pull` (6,)."""
     if leverage > SMALL:
-        return held @ np.linalg.solve(held - LEVERAGE * part, pull)
-    first = part @ (inverse @ pull)
-    return pull + first + part @ (inverse @ first)
+        pull[:] = held @ np.linalg.solve(held - LEVERAGE * part, pull)
+    elif leverage > NONE:
+        first = part @ (inverse @ pull)
+        pull += first + part @ (inverse @ first)
 
 
 @njit(cache=True, nogil=True)
-def _block_of(place, side):
-    """Key of the block of a place [m] on a surface that faces to `side`."""
-    i = int(np.floor(place[0] / BLOCK))
-    j = int(np.floor(place[1] / BLOCK))
+def _tile_of(place, side):
+    """Half a block wide, the tile of a place [m] on a surface that faces to `side`."""
+    i = int(np.floor(2.0 * place[0] / BLOCK))
+    j = int(np.floor(2.0 * place[1] / BLOCK))
     across = side // 2
-    if across == 0:
-        i = 0
-    elif across == 1:
-        j = 0
-    return pack(i * SIDES + side, j, 0)
+    return 0 if across == 0 else i, 0 if across == 1 else j
 
 
 @njit(cache=True, nogil=True)
 def _side(normal, place, transform):
-    """Sign that turns a normal towards the sensor, and which of the SIDES it then faces."""
-    facing, largest, axis = 0.0, -1.0, 0
+    """Sign that turns a normal towards the sensor, and which of the SIDES it then faces.
+
+    Then the square of the cosine between it and the ray.
+    """
+    facing, largest, axis, range2 = 0.0, -1.0, 0, 1e-300
     for k in range(3):
-        facing += normal[k] * (transform[k, 3] - place[k])
+        way = transform[k, 3] - place[k]
+        facing += normal[k] * way
+        range2 += way * way
         if abs(normal[k]) > largest:
             largest, axis = abs(normal[k]), k
     sign = 1.0 if facing >= 0.0 else -1.0
-    return sign, 2 * axis + (1 if sign * normal[axis] > 0.0 else 0)
+    side = 2 * axis + (1 if sign * normal[axis] > 0.0 else 0)
+    return sign, side, facing * facing / range2
+
+
+@njit(cache=True, nogil=True)
+def _mirror(matrix):
+    """Copy the upper triangle of a matrix to the lower."""
+    for a in range(6):
+        for b in range(a):
+            matrix[a, b] = matrix[b, a]
 
 
 @njit(cache=True, nogil=True)

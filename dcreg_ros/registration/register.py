@@ -107,7 +107,7 @@ def register(
             matcher = QueryPlaneMatcher(points, target_points, config)
             return iterate(matcher, len(points), guess, config, previous, guess_covariance)
         voxels = VoxelMap(0.5 * config.search_radius)
-        voxels.insert(target_points, np.eye(4))
+        voxels.insert(target_points, np.eye(4), rays=False)
     return iterate(
         MapPlaneMatcher(points, voxels, config, guess_covariance),
         len(points), guess, config, previous, guess_covariance)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernels that change the local map: points in, far cells out, tables renewed bit by bit."""
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -24,17 +26,17 @@ BATCH = 256
 
 
 @njit(cache=True, nogil=True)
-def add(points, pose, start, cell_size, reach, rows, masks, cells, size, blocks, fixed):
+def add(points, pose, rays, start, cell_size, reach, rows, masks, cells, size, blocks, fixed):
     """Take in points (N, 3) from row `start` on; returns the sizes and the row it came to.
 
     It comes to the end, or to where there is no room in the tables, or none in `cells` unless
     these are `fixed`: then it does without more cells.
     """
-    keys, offsets = np.empty(BATCH, np.int64), np.empty((BATCH, 3))
-    likely = np.empty(BATCH, np.int64)
+    keys, likely = np.empty(BATCH, np.int64), np.empty(BATCH, np.int64)
+    offsets, ways = np.empty((BATCH, 3)), np.empty((BATCH, 3))
     for begin in range(start, points.shape[0], BATCH):
         batch = points[begin:begin + BATCH]
-        _locate(batch, pose, cell_size, reach, rows, keys, offsets, likely)
+        _locate(batch, pose, rays, cell_size, reach, rows, keys, offsets, ways, likely)
         for m in range(batch.shape[0]):
             key, row = keys[m], likely[m]
             if key == EMPTY:
@@ -54,7 +56,7 @@ def add(points, pose, start, cell_size, reach, rows, masks, cells, size, blocks,
                     rows[slot, 0], rows[slot, 1] = key, row
                     blocks += _begin(masks, cells, key, row)
                     size += 1
-            _accumulate(cells.moments[row], offsets[m, 0], offsets[m, 1], offsets[m, 2])
+            _accumulate(cells.moments[row], offsets[m], ways[m])
             if cells.moments[row, 0] >= SATURATED:
                 cells.moments[row] *= np.float32(0.5)
                 cells.fitted[row] *= np.float32(0.5)
@@ -62,8 +64,10 @@ def add(points, pose, start, cell_size, reach, rows, masks, cells, size, blocks,
 
 
 @njit(cache=True, nogil=True)
-def _locate(points, pose, cell_size, reach, rows, keys, offsets, likely):
+def _locate(points, pose, rays, cell_size, reach, rows, keys, offsets, ways, likely):
     """Keys of the cells of `points` (N, 3), where in these they are [m], and their likely rows.
+
+    `ways` are unit vectors from the sensor to them, or 0 where none saw them.
 
     Without a branch that a processor would have to guess, so that it fetches from many places of
     the table at once. EMPTY is the key of what is beyond reach or no place at all, such as NaN;
@@ -76,14 +80,19 @@ def _locate(points, pose, cell_size, reach, rows, keys, offsets, likely):
         fx = t[0, 0] * x + t[0, 1] * y + t[0, 2] * z + t[0, 3]
         fy = t[1, 0] * x + t[1, 1] * y + t[1, 2] * z + t[1, 3]
         fz = t[2, 0] * x + t[2, 1] * y + t[2, 2] * z + t[2, 3]
+        range2 = x * x + y * y + z * z
         keys[n] = EMPTY
-        if (x * x + y * y + z * z <= reach * reach and abs(fx) < CELL_LIMIT
+        if (range2 <= reach * reach and abs(fx) < CELL_LIMIT
                 and abs(fy) < CELL_LIMIT and abs(fz) < CELL_LIMIT):
             i, j, k = int(np.floor(fx)), int(np.floor(fy)), int(np.floor(fz))
             keys[n] = key = pack(i, j, k)
             offsets[n, 0] = (fx - i - 0.5) * cell_size
             offsets[n, 1] = (fy - j - 0.5) * cell_size
             offsets[n, 2] = (fz - k - 0.5) * cell_size
+            part = cell_size / math.sqrt(range2) if rays and range2 > 0.0 else 0.0
+            ways[n, 0] = (fx - t[0, 3]) * part
+            ways[n, 1] = (fy - t[1, 3]) * part
+            ways[n, 2] = (fz - t[2, 3]) * part
             slot = home_slot(key, rows.shape[0] - 1)
             likely[n] = rows[slot, 1] if rows[slot, 0] == key else -1
 
@@ -99,18 +108,16 @@ def _begin(masks, cells, key, row):
 
 
 @njit(cache=True, nogil=True, inline='always')
-def _accumulate(moments, x, y, z):
-    """Add one point, relative to the middle of its cell."""
+def _accumulate(moments, place, way):
+    """Add one point, at a `place` (3,) from the middle of its cell, with its ray."""
     moments[0] += np.float32(1.0)
-    moments[1] += np.float32(x)
-    moments[2] += np.float32(y)
-    moments[3] += np.float32(z)
-    moments[4] += np.float32(x * x)
-    moments[5] += np.float32(x * y)
-    moments[6] += np.float32(x * z)
-    moments[7] += np.float32(y * y)
-    moments[8] += np.float32(y * z)
-    moments[9] += np.float32(z * z)
+    slot = 4
+    for a in range(3):
+        moments[1 + a] += np.float32(place[a])
+        for b in range(a, 3):
+            moments[slot] += np.float32(place[a] * place[b])
+            moments[slot + 6] += np.float32(way[a] * way[b])
+            slot += 1
 
 
 @njit(cache=True, nogil=True)

@@ -12,8 +12,9 @@ from dcreg_ros.voxels.changes import add, enter, forget
 from dcreg_ros.voxels.hashing import make_table, unpack
 
 CELLS_PER_EDGE = 2
-MOMENTS = 10
-"""Per cell: number of points, their sum, and the sums of products xx xy xz yy yz zz."""
+MOMENTS = 16
+"""Per cell: number of points, their sum, the sums of products xx xy xz yy yz zz, and those of the
+parts of the unit vectors along their rays."""
 PLANE = 12
 """Numbers of a plane: normal, a point from the middle of the cell [m], the direction in the plane
 in which it was sampled least, the variances of its tilt towards that and towards the other
@@ -90,7 +91,9 @@ class VoxelMap:
     def __len__(self) -> int:
         return self._size
 
-    def insert(self, points: NDArray[np.float64], pose: NDArray[np.float64]) -> None:
+    def insert(
+        self, points: NDArray[np.float64], pose: NDArray[np.float64], rays: bool = True
+    ) -> None:
         """Add points and forget some of the cells beyond the radius.
 
         Parameters
@@ -99,11 +102,13 @@ class VoxelMap:
             Finite, sensor frame [m].
         pose : (4, 4) float64 array
             ``T_map_sensor`` [m].
+        rays : bool
+            Whether the points were seen from the origin of their frame.
         """
         before, done = self._size, 0
         while True:
             self._size, self._blocks, done = add(
-                points, pose, done, self.cell_size, self._reach(), self.rows, self.masks,
+                points, pose, rays, done, self.cell_size, self._reach(), self.rows, self.masks,
                 self.cells, self._size, self._blocks, self.max_cells is not None)
             if done == len(points):
                 break

@@ -19,6 +19,8 @@ def add_moments(sums, m, ox, oy, oz):
     sums[7] += m[7] + 2.0 * oy * sy + n * oy * oy
     sums[8] += m[8] + oy * sz + oz * sy + n * oy * oz
     sums[9] += m[9] + 2.0 * oz * sz + n * oz * oz
+    for slot in range(10, 16):
+        sums[slot] += m[slot]
 
 
 @inner_loop

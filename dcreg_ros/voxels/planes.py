@@ -9,6 +9,7 @@ from numba import njit
 
 from dcreg_ros.geometry.eigen3 import eigen3
 from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.voxels.grazing import straighten
 from dcreg_ros.voxels.hashing import find, pack, unpack
 from dcreg_ros.voxels.layout import SUSPECT_TILT, layout, sag_of
 from dcreg_ros.voxels.map import MOMENTS, PLANE
@@ -89,6 +90,8 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
         if minor < best:
             best = minor
             _write(plane, sums, vectors, minor, major)
+            straighten(
+                cells, cell_size, i, j, k, reach, members, found, sums, matrix, vectors, plane)
             if 0.0 < max(bend_minor, bend_major) < SUSPECT_TILT:
                 sag2 = sag_of(bend_minor, bend_major, matrix, cell_size)
                 _touch(plane, cells.moments[row], sag2, spread * sums[0])
