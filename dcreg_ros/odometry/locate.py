@@ -38,8 +38,6 @@ BETTER = 0.05
 """Share of the points by which a place found has to fit better than the prediction's match."""
 FITS_PERFECTLY = 0.96
 """Share of the points on surfaces from which weak motions are not let go of."""
-FREE_ITERATIONS = 15
-"""Iterations in which weak motions are let go of."""
 BETTER_FREE, SURPRISING = 0.03, 0.02
 """Share of the points by which this has to fit better, and how much more for every factor e of
 the squared surprise."""
@@ -141,8 +139,7 @@ def _match(
     if (config.mitigation != 'prior' or report is None or not len(report.weak_twists)
             or fit_of(match) >= FITS_PERFECTLY):
         return match
-    free = dataclasses.replace(
-        config, mitigation='none', max_iterations=min(config.max_iterations, FREE_ITERATIONS))
+    free = dataclasses.replace(config, mitigation='none')
     least = score_of(match) - SURPRISING * _log_surprise(match, guess, covariance) + BETTER_FREE
     for some in (_some_of(points), points):
         trial = register(some, voxels, guess, free, guess_covariance=covariance)
