@@ -160,7 +160,7 @@ class MapConfig(_Section):
         100.0, low=1.0, high=1000.0, unit='m', doc='Voxels farther from the sensor are forgotten.')
     max_cells: int = parameter(
         2000000, low=1000, high=100000000,
-        doc='Cells held at most, each some 150 bytes; of a full map the farthest are forgotten.')
+        doc='Cells held at most, each some 180 bytes; of a full map the farthest are forgotten.')
 
 
 @dataclass(frozen=True)

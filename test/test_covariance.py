@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 
 import dcreg_ros
 from dcreg_ros.config import OdometryConfig
@@ -80,7 +81,8 @@ def test_errors_of_solutions_are_as_large_as_said_however_few_the_blocks(half, s
         error = np.linalg.lstsq(rows, errors, rcond=None)[0]
         found, _, _ = solve(points, normals, errors - rows @ error)
         nees.append(error @ np.linalg.solve(found.covariance, error))
-    assert 4.5 < np.mean(nees) < 7.0
+    low, high = chi2.ppf([0.025, 0.975], 600) / 100
+    assert low < np.mean(nees) < high
 
 
 def test_points_given_twice_are_not_twice_the_knowledge():

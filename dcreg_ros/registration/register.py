@@ -60,7 +60,8 @@ def register(
     Parameters
     ----------
     source : (N, 3) array
-        Points in the source frame [m]; rows that are not finite are left out.
+        Points in the source frame, seen from its origin [m]; rows that are not finite are left
+        out.
     target : (M, 3) array or VoxelMap
         Points in the target frame [m], or for "map_plane" a map of them. Points given for
         "map_plane" are put into a map with voxels half the `search_radius` wide.
