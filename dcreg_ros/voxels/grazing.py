@@ -29,6 +29,8 @@ def straighten(cells, cell_size, i, j, k, reach, members, found, sums, matrix, v
     It was fitted to `sums` (MOMENTS,) of the `found` cells up to `reach` away, with the variances
     of its points in the diagonal of `matrix` and their directions in the columns of `vectors`.
     """
+    if reach == 0:
+        return  # who is to say whether a single cell is full of points
     share = 1.0 / sums[0]
     nx, ny, nz = vectors[0, 0], vectors[1, 0], vectors[2, 0]
     sx = share * (sums[10] * nx + sums[11] * ny + sums[12] * nz)
@@ -39,16 +41,7 @@ def straighten(cells, cell_size, i, j, k, reach, members, found, sums, matrix, v
         return
     noise2 = min(max(matrix[0, 0], 0.0) / across, RANGE_SIGMA**2)
     sx, sy, sz = sx - across * nx, sy - across * ny, sz - across * nz
-    lx = ly = lz = hx = hy = hz = 0.0
-    for n in range(found):
-        ci, cj, ck = unpack(cells.key[members[n]])
-        count = cells.moments[members[n], 0]
-        lx += count if ci - i == -reach else 0.0
-        hx += count if ci - i == reach else 0.0
-        ly += count if cj - j == -reach else 0.0
-        hy += count if cj - j == reach else 0.0
-        lz += count if ck - k == -reach else 0.0
-        hz += count if ck - k == reach else 0.0
+    lx, hx, ly, hy, lz, hz = _at_ends(cells, i, j, k, reach, members, found)
     density = share / cell_size
     edge = (reach + 0.5) * cell_size
     fx = density * ((edge + share * sums[1]) * lx + (edge - share * sums[1]) * hx)
@@ -70,3 +63,19 @@ def straighten(cells, cell_size, i, j, k, reach, members, found, sums, matrix, v
     plane[6] -= aside * nx
     plane[7] -= aside * ny
     plane[8] -= aside * nz
+
+
+@inner_loop
+def _at_ends(cells, i, j, k, reach, members, found):
+    """Points in the outermost cells along x, y and z, at the lower and the upper end of each."""
+    lx = hx = ly = hy = lz = hz = 0.0
+    for n in range(found):
+        ci, cj, ck = unpack(cells.key[members[n]])
+        count = cells.moments[members[n], 0]
+        lx += count if ci - i == -reach else 0.0
+        hx += count if ci - i == reach else 0.0
+        ly += count if cj - j == -reach else 0.0
+        hy += count if cj - j == reach else 0.0
+        lz += count if ck - k == -reach else 0.0
+        hz += count if ck - k == reach else 0.0
+    return lx, hx, ly, hy, lz, hz
