@@ -15,7 +15,8 @@ HEIGHT, NOISE, SEEDS = 1.0, 0.02, 40
 def leans(distance, spacing, wide, rays, seed):
     """How far planes lean towards the sensor [rad] on a floor seen in rings `spacing` apart [m].
 
-    Rings lie from `distance` on over `wide` metres, or over all planes can reach and more.
+    Rings lie from `distance` on over `wide` metres; where these are more than planes can reach,
+    only those in the middle are looked at.
     """
     rng = np.random.default_rng(seed)
     rings = np.arange(0.0, wide, spacing)

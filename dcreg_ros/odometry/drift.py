@@ -21,7 +21,7 @@ root of time [rad/s, m/s]; until the first scans tell."""
 LEAST_WALK = np.array([0.15, 0.3])
 """What it is at least, however steadily the LiDAR has moved."""
 CORRELATED = 10.0
-"""How many times larger the variance of a velocity is than the covariance of the motion says."""
+"""How many times larger the variance of a velocity is than that of one registration says."""
 LEARNING = 0.1
 """Share of a new scan in what is learnt of it."""
 FIRST_VELOCITY = np.repeat([0.5, 3.0], 3)

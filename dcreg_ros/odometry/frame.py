@@ -28,7 +28,7 @@ class Frame:
     twist : (6,) float array
         Velocity in the LiDAR frame, linear [m/s] before angular [rad/s].
     twist_covariance : (6, 6) float array
-        Of `twist`, same order, LiDAR frame.
+        Of `twist`, same order, LiDAR frame: both scans have errors of their own in the map.
     registration : RegistrationResult or None
         None for the first scan, which starts the map.
     degeneracy : DegeneracyReport or None

@@ -32,7 +32,7 @@ SIDES = 6
 """Ways a surface can face: along or against the axis of the map nearest to its normal."""
 LEVERAGE = 0.95
 """Most of what is known of a motion that a single block is taken to tell."""
-SMALL, NONE = 0.05, 1e-3
+SMALL, NEGLIGIBLE = 0.05, 1e-3
 """Leverage below which a series will do, and below which nothing has to be done."""
 GRAZING = 0.05
 """Least share of the noise of a range that is left across a surface, however grazing the ray."""
@@ -196,7 +196,7 @@ def _leave_out(pull, part, leverage, held, inverse):
     """Make ``(1 - part held^-1)^-1 pull`` of `pull` (6,)."""
     if leverage > SMALL:
         pull[:] = held @ np.linalg.solve(held - LEVERAGE * part, pull)
-    elif leverage > NONE:
+    elif leverage > NEGLIGIBLE:
         first = part @ (inverse @ pull)
         pull += first + part @ (inverse @ first)
 

@@ -57,12 +57,9 @@ def straighten(cells, cell_size, i, j, k, reach, members, found, sums, matrix, v
     rise = noise2 * density * (sx * (hx - lx) + sy * (hy - ly) + sz * (hz - lz))
     scale = 1.0 / math.sqrt(1.0 + tx * tx + ty * ty + tz * tz)
     plane[0], plane[1], plane[2] = scale * (nx + tx), scale * (ny + ty), scale * (nz + tz)
-    plane[3] += rise * nx
-    plane[4] += rise * ny
-    plane[5] += rise * nz
-    plane[6] -= aside * nx
-    plane[7] -= aside * ny
-    plane[8] -= aside * nz
+    for axis in range(3):
+        plane[3 + axis] += rise * vectors[axis, 0]
+        plane[6 + axis] -= aside * vectors[axis, 0]
 
 
 @inner_loop
