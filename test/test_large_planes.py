@@ -128,3 +128,15 @@ def test_a_line_on_the_floor_below_one_on_a_wall_is_no_face():
     high = np.c_[20.3 + rng.normal(0.0, 0.01, 20), rng.uniform(9.7, 10.3, 20), np.full(20, 1.2)]
     found, _ = planes(filled(np.vstack([low, high])))
     assert not ((found[:, 11] == 0.0) & (np.abs(found[:, 2]) < 0.2)).any()
+
+
+def test_a_plane_in_which_nothing_is_left_when_it_is_fitted_anew_is_none():
+    """Two rows of reliable planes as steps of a slope, and around them a floor without planes."""
+    rng = np.random.default_rng(5)
+    side = np.repeat([1.0, -1.0], 20)
+    rows = np.c_[0.45 * side, rng.uniform(-2.0, 2.0, 40), 0.0495 * side]
+    floor = np.c_[rng.uniform(3.0, 8.0, 200) * rng.choice([-1.0, 1.0], 200),
+                  rng.uniform(-5.0, 5.0, 200), np.zeros(200)]
+    plane = matches(np.vstack([rows, floor]), np.tile([0.0, 0.0, 1.0], (240, 1)))
+    plane[40:, 10] = PLACE_ONLY
+    assert not len(find_large_planes(plane))

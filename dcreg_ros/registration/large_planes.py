@@ -221,7 +221,10 @@ def _fit(body, seed, which, trial, matrix, vectors):
 
 @inner_loop
 def _is_bent(body, trial, vectors):
-    """Whether heights over the plane `trial` (LARGE,) bend along one of its `vectors` (3, 3)."""
+    """Whether heights over the plane `trial` (LARGE,) bend along one of its `vectors` (3, 3).
+
+    It is none where hardly anything lies in it: those it was fitted to were of another.
+    """
     x = y = z = n = 0.0
     for m in range(body.shape[0]):
         q = body[m]
@@ -230,6 +233,8 @@ def _is_bent(body, trial, vectors):
             x += q[0]
             y += q[1]
             z += q[2]
+    if n < MEMBERS:
+        return True
     x, y, z = x / n, y / n, z / n
     h2 = u2 = u4 = hu2 = v2 = v4 = hv2 = 0.0
     for m in range(body.shape[0]):
