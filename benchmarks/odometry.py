@@ -170,6 +170,10 @@ def real_corridor(names: list[str], arguments: argparse.Namespace) -> None:
         f'Recorded corridor, {len(sequence.scans)} scans, forwards against backwards, '
         f'voxel {VOXELS[-1]} m',
         corridor.HEADER, rows, arguments.markdown)
+    machine.print_table(
+        f'The same from each of the first {corridor.STARTS} scans on: how far apart',
+        corridor.STARTS_HEADER, corridor.start_rows(names, sequence, VOXELS[-1]),
+        arguments.markdown)
 
 
 if __name__ == '__main__':
