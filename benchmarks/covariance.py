@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+from fresh import measure, outlooks, see
 from machine import describe, print_table
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
@@ -30,7 +31,6 @@ from dcreg_ros.odometry.selection import select
 from dcreg_ros.registration.covariance import bounded, residual_variance
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.simulation.lidar import LidarModel, sweep
-from dcreg_ros.simulation.scene import Scene
 from dcreg_ros.simulation.scenes import make_scene
 from dcreg_ros.voxels.map import VoxelMap
 
@@ -39,8 +39,8 @@ SCENES = (
     'corridor', 'parallel_planes', 'sphere', 'sparse_field')
 GUESS = np.repeat([0.01, 0.03], 3)
 """Standard deviation of the guess [rad, m]."""
-PLACES, MAP_SWEEPS, STEP = 40, 6, 0.25
-"""Places in a scene, sweeps that make the map of each, and the way between these [m]."""
+PLACES = 40
+"""Places in a scene."""
 SCANS = 25
 """Scans of one run of the odometry."""
 MIN_SIGMA = 1e-6
@@ -65,30 +65,10 @@ class Trial:
 @cache
 def places(name: str) -> tuple[LidarModel, Any, list[Any]]:
     """LiDAR, its beams, and for each place the poses with the exact ranges seen from them."""
-    scene = make_scene(name)
-    lidar = replace(scene.lidar, columns=512)
+    scene, lidar, paths = outlooks(name, 512, PLACES)
     beams = lidar.beams().reshape(-1, 3)
-    path = scene.trajectory
-    middle = np.linspace(0.2, 0.8, 5) * path.duration
-    speed = np.linalg.norm(path.twists(middle)[:, 3:], axis=1).mean()
-    out = []
-    for start in np.linspace(0.15, 0.85, PLACES) * path.duration:
-        poses = path.poses(start + STEP / speed * np.arange(-MAP_SWEEPS, 1))
-        out.append([(pose, _ranges(scene, pose, beams)) for pose in poses])
-    return lidar, beams, out
-
-
-def _ranges(scene: Scene, pose: Any, beams: Any) -> Any:
-    directions = beams @ pose[:3, :3].T
-    return scene.raycast(np.broadcast_to(pose[:3, 3], beams.shape), directions)[0]
-
-
-def measure(lidar: LidarModel, beams: Any, ranges: Any, sigma: float, rng: Any) -> Any:
-    measured = ranges + sigma * rng.standard_normal(len(ranges))
-    config = OdometryConfig().preprocess
-    kept = (measured > config.min_range) & (measured < lidar.max_range)
-    kept &= rng.random(len(ranges)) >= lidar.dropout
-    return np.ascontiguousarray(beams[kept] * measured[kept, None])
+    return lidar, beams, [
+        [(pose, see(scene, pose, beams)[0]) for pose in poses] for poses in paths]
 
 
 def registrations(job: Job) -> list[Trial]:

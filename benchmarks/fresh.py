@@ -67,23 +67,32 @@ class Place:
 @lru_cache(maxsize=2)
 def places(name: str, columns: int) -> tuple[LidarModel, Any, list[Place]]:
     """LiDAR, its beams (N, 3), and all places of a scene."""
+    scene, lidar, paths = outlooks(name, columns, PLACES)
+    beams = lidar.beams().reshape(-1, 3)
+    return lidar, beams, [_place(scene, lidar, beams, poses) for poses in paths]
+
+
+def outlooks(name: str, columns: int, count: int) -> tuple[Scene, LidarModel, list[Any]]:
+    """Scene, LiDAR, and for each of some places the poses of the map and, last, of the scan."""
     kind, arguments = SCENES[name]
     scene = make_scene(kind, **arguments)
-    lidar = replace(scene.lidar, columns=columns)
-    beams = lidar.beams().reshape(-1, 3)
     path = scene.trajectory
     middle = np.linspace(0.2, 0.8, 5) * path.duration
     speed = np.linalg.norm(path.twists(middle)[:, 3:], axis=1).mean()
-    starts = np.linspace(0.15, 0.85, PLACES) * path.duration
+    starts = np.linspace(0.15, 0.85, count) * path.duration
     paths = [path.poses(start + STEP / speed * np.arange(-MAP_SWEEPS, 1)) for start in starts]
-    return lidar, beams, [_place(scene, lidar, beams, poses) for poses in paths]
+    return scene, replace(scene.lidar, columns=columns), paths
+
+
+def see(scene: Scene, pose: Any, beams: Any) -> tuple[Any, Any]:
+    """Exact ranges (N,) along `beams` (N, 3) of a LiDAR, and normals (N, 3) in the world."""
+    return scene.raycast(np.broadcast_to(pose[:3, 3], beams.shape), beams @ pose[:3, :3].T)
 
 
 def _place(scene: Scene, lidar: LidarModel, beams: Any, poses: Any) -> Place:
     views = []
     for pose in poses:
-        origins = np.broadcast_to(pose[:3, 3], beams.shape)
-        ranges, normals = scene.raycast(origins, beams @ pose[:3, :3].T)
+        ranges, normals = see(scene, pose, beams)
         views.append((pose, ranges))
     seen = (ranges >= lidar.min_range) & (ranges <= lidar.max_range)
     points = beams[seen] * ranges[seen, None]
