@@ -133,8 +133,9 @@ def test_forgetting_while_growing_loses_no_near_cell(seed):
         for key, row in brute_force(points + moved(x)[:3, 3], 0.25).items():
             near[key] = near.get(key, 0) + row[0]
             seen.add(key)
-        near = {key: count for key, count in near.items()
-                if np.linalg.norm(0.25 * (np.array(key) + 0.5) - [x, 0.0, 0.0]) < 20.0}
+        places = 0.25 * (np.array(list(near)).reshape(-1, 3) + 0.5)
+        close = np.linalg.norm(places - [x, 0.0, 0.0], axis=1) < 20.0
+        near = {key: count for (key, count), kept in zip(near.items(), close, strict=True) if kept}
         found = held(voxels)
         assert near.keys() <= found.keys() <= seen
         assert all(found[key][0] >= count for key, count in near.items())
