@@ -178,4 +178,5 @@ def to_ros_order(covariance: Matrix, rotation: Matrix) -> Matrix:
     turn = np.zeros((6, 6))
     turn[:3, 3:] = rotation
     turn[3:, :3] = rotation
-    return turn @ covariance @ turn.T
+    turned = turn @ covariance @ turn.T
+    return 0.5 * (turned + turned.T)  # to the last bit
