@@ -173,10 +173,10 @@ def to_ros_order(covariance: Matrix, rotation: Matrix) -> Matrix:
     Returns
     -------
     (6, 6) float array
-        x y z rotX rotY rotZ about the axes of that frame (REP-103).
+        x y z rotX rotY rotZ about the axes of that frame (REP-103), symmetric to the last bit.
     """
     turn = np.zeros((6, 6))
     turn[:3, 3:] = rotation
     turn[3:, :3] = rotation
     turned = turn @ covariance @ turn.T
-    return 0.5 * (turned + turned.T)  # to the last bit
+    return 0.5 * (turned + turned.T)

@@ -73,7 +73,7 @@ def find_large_planes(plane):
             good = good and _fit(body[:count], seed, which, trial, matrix, vectors)
         if good:
             _fit(body[:count], seed, RELIABLE_PARTS, trial, matrix, vectors)
-            good = not _is_bent(body[:count], trial, vectors)
+            good = _is_plane(body[:count], trial, vectors)
         if good:
             found[size] = trial
             size += 1
@@ -220,10 +220,11 @@ def _fit(body, seed, which, trial, matrix, vectors):
 
 
 @inner_loop
-def _is_bent(body, trial, vectors):
-    """Whether heights over the plane `trial` (LARGE,) bend along one of its `vectors` (3, 3).
+def _is_plane(body, trial, vectors):
+    """Whether enough lies in `trial` (LARGE,), and heights over it are not bent.
 
-    It is none where hardly anything lies in it: those it was fitted to were of another.
+    Fitted anew to some of its parts, it may have moved away from all. It can bend along either of
+    its `vectors` (3, 3).
     """
     x = y = z = n = 0.0
     for m in range(body.shape[0]):
@@ -234,7 +235,7 @@ def _is_bent(body, trial, vectors):
             y += q[1]
             z += q[2]
     if n < MEMBERS:
-        return True
+        return False
     x, y, z = x / n, y / n, z / n
     h2 = u2 = u4 = hu2 = v2 = v4 = hv2 = 0.0
     for m in range(body.shape[0]):
@@ -253,4 +254,4 @@ def _is_bent(body, trial, vectors):
             hv2 += h * v * v
     across = hu2 * hu2 / max(u4 - u2 * u2 / n, 1e-12)
     along = hv2 * hv2 / max(v4 - v2 * v2 / n, 1e-12)
-    return max(across, along) > max(BENT * h2, n * BULGE)
+    return max(across, along) <= max(BENT * h2, n * BULGE)
