@@ -26,37 +26,19 @@ reliable plane is moved into the large one as far as the rest is of the variance
 of the large plane is common to all places, and far away the larger one."""
 
 
-EDGE = 0.04
-"""Distance of a point to another large plane [m] below which it may be of that one: so near, it
-would be no outlier, but off to the same side as all others there."""
-SHARED, FITTED = 1.2, 4.4
-"""Distance to another large plane, in edges of a cell, below which a cell may hold points of that
-one as well, and a plane through the cells around may be fitted to some."""
-CROSSING = 0.9
-"""Cosine between normals of large planes below which they have an edge."""
-
-
 @inner_loop
-def complete(q, large, t, p, cell_size):
+def complete(q, large, t):
     """Let large planes complete what `q` (MATCH,) holds; whether it can be matched then.
 
     A reliable part of a large plane keeps its normal, and how much that deviates becomes its tilt;
-    any other takes the normal of the large one, and some of its height. Where two large planes
-    meet, it takes all of that: what its own cell holds is of both. There a point may be of either,
-    and is not matched. What lies on a large plane, or has its own cell there, and faces elsewhere
-    is of two surfaces, or a streak of points on one. The point is `p` (3,), seen from the origin
-    of its frame; `t` (4, 4) takes it to that of the map.
+    any other takes the normal of the large one, and some of its height. What lies on a large
+    plane, or has its own cell there, and faces elsewhere is of two surfaces, or a streak of points
+    on one. The sensor is at the translation of `t` (4, 4).
     """
     on = False
     for k in range(large.shape[0]):
         if q[11] == 0.0 and lies_in(large[k], q[3:6], q, is_reliable(q)):
-            x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]
-            y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]
-            z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]
-            if _to_another(large, k, x, y, z) < EDGE:
-                return False
-            off = _to_another(large, k, q[PLANE], q[PLANE + 1], q[PLANE + 2])
-            _become_part(q, large[k], t, off < SHARED * cell_size, off < FITTED * cell_size)
+            _become_part(q, large[k], t)
             return True
         on |= (abs(dot(large[k], q[3:6]) - large[k, 3]) < OFFSET
                or abs(dot(large[k], q[PLANE:MATCH]) - large[k, 3]) < LYING)
@@ -64,37 +46,18 @@ def complete(q, large, t, p, cell_size):
 
 
 @inner_loop
-def _to_another(large, k, x, y, z):
-    """Distance [m] of a place to the nearest of the `large` planes that cross that in row `k`."""
-    nearest = math.inf
-    for m in range(large.shape[0]):
-        if m != k and abs(dot(large[m], large[k])) < CROSSING:
-            off = large[m, 0] * x + large[m, 1] * y + large[m, 2] * z - large[m, 3]
-            nearest = min(nearest, abs(off))
-    return nearest
-
-
-@inner_loop
-def _become_part(q, large, t, shared, mixed):
-    """Give `q` (MATCH,) what a `large` plane (LARGE,) tells of its direction, tilt and height.
-
-    Its cell is `shared` with another large plane, or its own plane may be fitted to points of both
-    (`mixed`), and then its place is where those of its cell are.
-    """
-    if is_reliable(q) and not shared:
+def _become_part(q, large, t):
+    """Give `q` (MATCH,) what a `large` plane (LARGE,) tells of its direction, tilt and height."""
+    if is_reliable(q):
         both = dot(large, q)
         x, y, z = large[0] - both * q[0], large[1] - both * q[1], large[2] - both * q[2]
         q[9] = max(x * x + y * y + z * z, SCATTER)
     else:
-        if mixed:
-            q[3], q[4], q[5] = q[PLANE], q[PLANE + 1], q[PLANE + 2]
         x, y, z = q[3] - t[0, 3], q[4] - t[1, 3], q[5] - t[2, 3]
         down = large[0] * x + large[1] * y + large[2] * z
         noise = PLACE_NOISE * down * down / max(x * x + y * y + z * z, 1e-12)
         noise = max(noise - COMMON, 0.0)
-        moved = dot(large, q[3:6]) - large[3]
-        if not shared:
-            moved *= noise / (noise + large[4] + 1e-12)
+        moved = (dot(large, q[3:6]) - large[3]) * noise / (noise + large[4] + 1e-12)
         for axis in range(3):
             q[axis] = large[axis]
             q[3 + axis] -= moved * large[axis]
@@ -108,8 +71,8 @@ def _become_part(q, large, t, shared, mixed):
 
 
 @njit(cache=True, nogil=True)
-def complete_all(plane, usable, large, t, source, cell_size):
-    """:func:`complete` each of the matches (2 N, MATCH) of `source` (N, 3), `usable` or not."""
+def complete_all(plane, usable, large, t):
+    """:func:`complete` each of the matches (N, MATCH), whether `usable` (N,) or not."""
     for i in range(usable.shape[0]):
         if usable[i] or plane[i, 10] == PLACE_ONLY:
-            usable[i] = complete(plane[i], large, t, source[i % len(source)], cell_size)
+            usable[i] = complete(plane[i], large, t)

@@ -130,8 +130,7 @@ class MapPlaneMatcher:
         if self._large is None:
             self._match(transform, _NO_PLANES, LOOK_UP_ONLY)
             self._large = find_large_planes(self._plane[:len(self._source)])
-            complete_all(
-                self._plane, self._usable, self._large, transform, self._source, target.cell_size)
+            complete_all(self._plane, self._usable, self._large, transform)
         parts = self._match(
             transform, self._large, (3.0 * self._noise) ** 2)
         # Until here the map was only read: what its threads see does not depend on their order.
