@@ -163,15 +163,13 @@ def _search(
     some = _some_of(keypoints)
     # The longer nothing was found, the less the prediction tells.
     share = 1.0 / (1 + forecast.missed)
-    # What is carried by hand swings back and forth: it may have gone on as it went, or not.
-    guesses = (forecast.pose, forecast.last)
 
     def merit(trial: RegistrationResult) -> float:
-        return score_of(trial) - share * min(stray_of(trial, guess) for guess in guesses)
+        return score_of(trial) - share * stray_of(trial, forecast.pose)
 
     trials = [
         _match(voxels, some, place, FOUND, config)
-        for guess in guesses
+        for guess in (forecast.pose, forecast.last)
         for place in search(voxels, keypoints, guess, REACH + 3.0 * sigma)]
     better = [trial for trial in trials if merit(trial) > merit(match) + BETTER]
     if not better:

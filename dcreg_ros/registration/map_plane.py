@@ -44,10 +44,6 @@ from dcreg_ros.voxels.planes import make_scratch
 
 MIN_SCALE = 0.03
 """Least scale of the robust loss [m]: below the noise of common sensors nothing is an outlier."""
-RANGE_SCALE = 0.06
-"""The same for the noise of a range [m], which shows in full where a ray meets a surface upright.
-Most rays graze the walls of a corridor; by what is usual there, half of the few that meet its end
-would be outliers, and these alone tell how far it is."""
 MAX_NOISE = 0.1
 """Standard deviation of a residual [m] above which it is no noise."""
 DOUBT = 3.0
@@ -66,7 +62,6 @@ look like thick ones."""
 CUT = 3.0
 """Scales beyond which a residual is left out altogether."""
 _NO_PLANES = np.empty((0, LARGE))
-LOOK_UP_ONLY = -1.0
 
 
 class MapPlaneMatcher:
@@ -128,11 +123,11 @@ class MapPlaneMatcher:
         self._last = transform
         target = self._map
         if self._large is None:
-            self._match(transform, _NO_PLANES, LOOK_UP_ONLY)
+            self._match(transform, _NO_PLANES, 0.0)
             self._large = find_large_planes(self._plane[:len(self._source)])
             complete_all(self._plane, self._usable, self._large, transform)
         parts = self._match(
-            transform, self._large, (3.0 * self._noise) ** 2)
+            transform, self._large, max(MIN_SCALE, 3.0 * self._noise) ** 2)
         # Until here the map was only read: what its threads see does not depend on their order.
         keep_fits(target.cells, self._fits, self._fitted)
         equations = NormalEquations(*unpack(parts))
@@ -141,16 +136,13 @@ class MapPlaneMatcher:
         return equations
 
     def _match(
-        self, transform: NDArray[np.float64], large: NDArray[np.float64], usual2: float
+        self, transform: NDArray[np.float64], large: NDArray[np.float64], least2: float
     ) -> NDArray[np.float64]:
-        """Look up the planes, and sum the parts unless `usual2` is LOOK_UP_ONLY.
-
-        It is the square of the scale of the loss by the noise of the iteration before [m^2].
-        """
+        """Look up the planes, and sum the parts unless the scale of the loss is 0."""
         target = self._map
         return sum_parts(
             _linearize, self._threads, transform, self._source, target.rows, target.masks,
-            target.cells, target.cell_size, self._offsets, self._tolerance, usual2,
+            target.cells, target.cell_size, self._offsets, self._tolerance, least2,
             root_of(self._doubt), self._scale2, self._slope, self._place, self._plane,
             self._usable, self._fits, self._fitted, large)
 
@@ -163,7 +155,7 @@ def root_of(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @njit(cache=True, nogil=True)
 def _linearize(
-    transform, source, rows, masks, cells, cell_size, offsets, tolerance, usual2, doubt, scale2,
+    transform, source, rows, masks, cells, cell_size, offsets, tolerance, least2, doubt, scale2,
     slope, place, plane, usable, fits, fitted, large, parts, first, stride,
 ):
     """Fill rows of `parts` (CHUNKS, SUMS); `place` to `usable` are kept between iterations.
@@ -179,32 +171,31 @@ def _linearize(
             look_up(
                 transform, source[i], rows, masks, cells, cell_size, offsets, tolerance, place,
                 plane, usable, fits, fitted, large, i, around, scratch)
-        if usual2 >= 0.0:
+        if least2 > 0.0:
             _sum(
-                transform, source, usual2, doubt, scale2, slope, plane, usable, start, end,
+                transform, source, least2, doubt, scale2, slope, plane, usable, start, end,
                 parts[part])
 
 
 @inner_loop
-def _sum(transform, source, usual2, doubt, scale2, slope, plane, usable, start, end, sums):
+def _sum(transform, source, least2, doubt, scale2, slope, plane, usable, start, end, sums):
     """Add the matches of source rows `start` to `end` to `sums` (SUMS,)."""
     for i in range(start, end):
         for row in range(i, 2 * source.shape[0], source.shape[0]):
             slope[row] = 0.0
             if usable[row]:
                 _add(
-                    transform, source[i], usual2, doubt, scale2, slope, plane[row], row, sums)
+                    transform, source[i], least2, doubt, scale2, slope, plane[row], row, sums)
 
 
 @inner_loop
-def _add(t, p, usual2, doubt, scale2, slope, q, i, sums):
+def _add(t, p, least2, doubt, scale2, slope, q, i, sums):
     """Add one match, whose row is `i`, to `sums` (SUMS,)."""
     x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3] - q[3]
     y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3] - q[4]
     z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3] - q[5]
     r = q[0] * x + q[1] * y + q[2] * z
-    j = jacobian(p, t, q[0], q[1], q[2])
-    s2 = max(usual2, _least_scale2(p, j)) + q[11] + _variance_along(j, doubt)
+    s2 = least2 + q[11] + _variance_along(p, t, q, doubt)
     scale2[i] = s2
     if r * r < CUT * CUT * s2:
         minor = q[6] * x + q[7] * y + q[8] * z
@@ -217,6 +208,7 @@ def _add(t, p, usual2, doubt, scale2, slope, q, i, sums):
         if q[11] > 0.0:  # thick as it is, a pole tells where it stands
             trust = 1.0 if q[11] < THIN else 0.0
         worth = trust * inlying
+        j = jacobian(p, t, q[0], q[1], q[2])
         add_square(sums, INFORMATION, worth, j)
         sums[SUMS - 1] += worth
         add_noise(sums, p, t, q, worth)
@@ -225,19 +217,12 @@ def _add(t, p, usual2, doubt, scale2, slope, q, i, sums):
 
 
 @inner_loop
-def _least_scale2(p, j):
-    """Square of the least scale [m^2] for a point `p` seen from the origin, with Jacobian `j`."""
-    along = j[3] * p[0] + j[4] * p[1] + j[5] * p[2]
-    range2 = p[0] * p[0] + p[1] * p[1] + p[2] * p[2]
-    return MIN_SCALE**2 + RANGE_SCALE**2 * along * along / max(range2, 1e-12)
-
-
-@inner_loop
-def _variance_along(j, root):
-    """Variance of a residual with Jacobian `j` for a pose with covariance ``L L^T``."""
+def _variance_along(point, rotation, normal, root):
+    """Variance of the distance of `point` along `normal` for a pose with covariance ``L L^T``."""
+    j0, j1, j2, j3, j4, j5 = jacobian(point, rotation, normal[0], normal[1], normal[2])
     total = 0.0
     for k in range(6):
-        part = (root[0, k] * j[0] + root[1, k] * j[1] + root[2, k] * j[2] + root[3, k] * j[3]
-                + root[4, k] * j[4] + root[5, k] * j[5])
+        part = (root[0, k] * j0 + root[1, k] * j1 + root[2, k] * j2 + root[3, k] * j3
+                + root[4, k] * j4 + root[5, k] * j5)
         total += part * part
     return total
