@@ -72,3 +72,21 @@ def test_another_place_gets_a_map_of_its_own_and_it_is_said(room):
     assert frames[PATIENCE].recovery == CHANGED
     assert not any(f.recovery for f in frames[PATIENCE + 1:])
     assert np.diag(frames[-1].covariance).min() > 0
+
+
+def test_the_recorded_corridor_is_the_same_there_and_back(data_folder):
+    """From six starts, as the first motion, at full speed on a map of one scan, is a gamble.
+
+    The median is 0.02 m. It was 0.2 when points at edges were left out, which simulated scenes
+    gained by: none of them begins like this. With 0.5 s between scans both had 0.01.
+    """
+    scans = list(open_source(data_folder / 'corridor'))
+    gaps = []
+    for start in (9, 10, 11, 12, 13, 14):
+        ends = []
+        for part in (scans[start:], scans[start:][::-1]):
+            odometry = dcreg_ros.LidarOdometry()
+            frames = [odometry.process(scan.points, None, 0.1 * k) for k, scan in enumerate(part)]
+            ends.append(inverse(frames[0].pose) @ frames[-1].pose)
+        gaps.append(np.linalg.norm(ends[0][:3, 3] - inverse(ends[1])[:3, 3]))
+    assert np.median(gaps) < 0.06
