@@ -4,7 +4,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference_icp import apply, errors, pose, sparse_cylinder
 from scipy.spatial import cKDTree
@@ -135,8 +135,10 @@ def test_kdtree_finds_what_scipy_finds(count, k, seed, on_grid):
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(['plane', 'line', 'point']))
+@example(80235, 'plane')
 @settings(max_examples=100, deadline=None)
 def test_plane_is_the_minimum_norm_solution(seed, kind):
+    """A plane that passes near the origin may miss its points by 2 cm, as that of lstsq does."""
     rng = np.random.default_rng(seed)
     weights = {'plane': (1.0, 1.0, 1e-3), 'line': (1.0, 0.0, 0.0), 'point': (0.0, 0.0, 0.0)}[kind]
     rotation = Rotation.random(random_state=seed % 2**32).as_matrix()
@@ -149,7 +151,8 @@ def test_plane_is_the_minimum_norm_solution(seed, kind):
     a = np.linalg.lstsq(points, -np.ones(5), rcond=None if kind == 'plane' else 1e-9)[0]
     if kind == 'plane':
         assert plane == pytest.approx(np.r_[a, 1.0] / np.linalg.norm(a), abs=1e-6)
-    assert points @ plane[:3] + plane[3] == pytest.approx(np.zeros(5), abs=1e-2)
+    else:
+        assert points @ plane[:3] + plane[3] == pytest.approx(np.zeros(5), abs=1e-2)
 
 
 def test_covariance_is_usable_and_large_where_nothing_is_known():

@@ -5,7 +5,7 @@
 import math
 
 from dcreg_ros.inner_loop import inner_loop
-from dcreg_ros.registration.edges import COMMON, EDGE, FITTED, PLACE_NOISE, SHARED, to_another
+from dcreg_ros.registration.edges import COMMON, FITTED, PLACE_NOISE, SHARED, to_another
 from dcreg_ros.registration.large_planes import (
     LEVEL,
     LYING,
@@ -43,7 +43,7 @@ def complete(q, large, t, p, cell_size):
                 near = to_another(large, k, x, y, z)
                 far = to_another(large, k, q[PLANE], q[PLANE + 1], q[PLANE + 2])
             _become_part(q, large[k], t, far < SHARED * cell_size, far < FITTED * cell_size)
-            return near >= EDGE
+            return near >= large[k, LEVEL]
         on |= (abs(dot(large[k], q[3:6]) - large[k, 3]) < OFFSET
                or abs(dot(large[k], q[PLANE:MATCH]) - large[k, 3]) < LYING)
     return q[10] >= 0.0 and not on

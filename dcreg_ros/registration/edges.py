@@ -27,9 +27,11 @@ from dcreg_ros.registration.large_planes import (
 )
 from dcreg_ros.voxels.map import PLANE
 
-EDGE = 0.02
-"""Distance of a point to another large plane [m] below which it may be of that one: the noise of
-common sensors."""
+EDGE, NOISY = 0.04, 4.0
+"""Distance of a point to another large plane below which it may be of that one: so many standard
+deviations of a residual, as most rays graze, and at most so far [m]."""
+NARROWER = 0.7
+"""Share of that distance from which it is worth to do all this again."""
 SHARED, FITTED = 1.2, 4.4
 """Distance to another large plane, in edges of a cell, below which a cell may hold points of that
 one as well, and a plane through the cells around may be fitted to some."""
@@ -53,11 +55,12 @@ def to_another(large, k, x, y, z):
 
 
 @njit(cache=True, nogil=True)
-def level(plane, large, t, cell_size):
+def level(plane, large, t, cell_size, edge):
     """Fit large planes (K, LARGE) anew to the cells of the matches (N, MATCH) away from edges.
 
     What lies far away counts as much, which tells their tilt. Those known well are level then; the
-    others stay as they are. The sensor is at the translation of `t` (4, 4).
+    others stay as they are. The sensor is at the translation of `t` (4, 4). Points within `edge`
+    [m] of another plane may be of that one.
     """
     out, apart = large.copy(), large.copy()
     apart[:, LEVEL] = 1.0
@@ -69,7 +72,7 @@ def level(plane, large, t, cell_size):
         eigen3(matrix, vectors)
         if matrix[1, 1] < SPREAD * SPREAD or matrix[0, 0] > ROUGH * ROUGH:
             continue
-        out[k, :3], out[k, LEVEL] = vectors[:, 0], 1.0
+        out[k, :3], out[k, LEVEL] = vectors[:, 0], edge
         out[k, 3] = dot(out[k], middle)
     return out
 

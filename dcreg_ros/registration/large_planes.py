@@ -18,7 +18,8 @@ MATCH, LARGE, BODY = PLANE + 3, 6, 7
 """Numbers of a match: the plane, its point in the frame of the map, and the mean of its cell; of a
 large plane; and of what is looked at to find these."""
 LEVEL = 5
-"""Which number of a large plane is 1 once it was fitted to places away from its edges, else 0."""
+"""Which number of a large plane is 0 until it was fitted to places away from its edges, and then
+the distance to another below which points may be of either [m]."""
 NOTHING, PLACE_ONLY = -2.0, -1.0
 """In place of the larger variance of the tilt: there is no cell, or a cell without a plane."""
 MOST = 8

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.geometry.se3 import local
 from dcreg_ros.inner_loop import inner_loop
-from dcreg_ros.registration.edges import level
+from dcreg_ros.registration.edges import EDGE, NARROWER, NOISY, level
 from dcreg_ros.registration.large_planes import (
     LARGE,
     MATCH,
@@ -109,7 +109,8 @@ class MapPlaneMatcher:
         self._fits = np.zeros((len(source), PLANE), np.float32)
         self._fitted = np.full(len(source), -1)
         self._large = _NO_PLANES
-        self._found = self._levelled = False
+        self._found = False
+        self._edge = math.inf
 
     @property
     def settled(self) -> bool:
@@ -137,10 +138,11 @@ class MapPlaneMatcher:
             self._match(transform, _NO_PLANES, 0.0)
             self._large = find_large_planes(self._plane[:len(self._source)])
             self._found = stale = True
-        if self.settled and not self._levelled:
+        edge = min(EDGE, NOISY * self._noise)
+        if self.settled and edge < NARROWER * self._edge:
             self._large = level(
-                self._plane[:len(self._source)], self._large, transform, self._map.cell_size)
-            self._levelled = stale = True
+                self._plane[:len(self._source)], self._large, transform, self._map.cell_size, edge)
+            self._edge, stale = edge, True
         if stale:  # all is looked up again
             self._place[:] = np.inf
 
