@@ -103,9 +103,7 @@ def test_a_drive_from_rest_in_a_corridor_does_not_tilt():
         recording = simulate(scene, 24, lidar, seed)
         odometry = dcreg_ros.LidarOdometry()
         for k, scan in enumerate(recording.scans):
-            prior = None
-            if k:
-                prior = pose @ inverse(recording.poses[k - 1]) @ recording.poses[k]
+            prior = pose @ inverse(recording.poses[k - 1]) @ recording.poses[k] if k else None
             pose = odometry.process(scan.points, scan.times, scan.stamp, prior).pose
             pitches.append(local(inverse(recording.poses[0]) @ recording.poses[k], pose)[1])
     assert np.sqrt(np.mean(np.square(pitches))) < 1.2e-3
