@@ -93,7 +93,7 @@ def test_bent_surfaces_say_so_across_and_not_along(radius):
 
 @pytest.mark.parametrize('radius', [1.5, 3.0])
 def test_planes_of_a_bent_surface_touch_it_in_their_own_cell(radius):
-    """Through all their points they would cut 24 and 10 mm below it."""
+    """Through all their points they would cut 24 and 10 mm below it; noise of a point is 10."""
     rng = np.random.default_rng(1)
     angle = rng.uniform(0.0, 2.0 * np.pi, 20000)
     tube = np.c_[rng.uniform(-2, 2, 20000), radius * np.cos(angle), radius * np.sin(angle)]
@@ -109,8 +109,8 @@ def test_planes_of_a_bent_surface_touch_it_in_their_own_cell(radius):
     heights = np.einsum('ij,ij->i', found[:, :3], middles + found[:, 3:6] - surface)
     heights *= np.sign(np.einsum('ij,ij->i', found[:, :3], outward))
     assert len(found) > 500
-    assert abs(np.mean(heights)) < 0.006
-    assert np.sqrt(np.mean(heights**2)) < 0.008
+    assert abs(np.mean(heights)) < 0.003
+    assert np.sqrt(np.mean(heights**2)) < 0.005
 
 
 @given(SEEDS)

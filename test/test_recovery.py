@@ -94,6 +94,24 @@ def test_the_recorded_corridor_is_the_same_there_and_back(data_folder):
     assert np.median(gaps) < 0.06
 
 
+def test_the_last_scan_of_the_recorded_corridor_has_swung_back(data_folder):
+    """It rolls back where 4 more degrees are predicted, from where a match ends 2 degrees off.
+
+    So it did from this start, with two of these weights.
+    """
+    scans = list(open_source(data_folder / 'corridor'))[14:]
+    config = dcreg_ros.OdometryConfig()
+    for weight in (4.0, 5.0, 8.0):
+        ends = []
+        for part in (scans, scans[::-1]):
+            odometry = dcreg_ros.LidarOdometry(
+                replace(config, registration=replace(config.registration, prior_weight=weight)))
+            frames = [odometry.process(scan.points, None, 0.1 * k) for k, scan in enumerate(part)]
+            ends.append(inverse(frames[0].pose) @ frames[-1].pose)
+        way, turn = errors(ends[0] @ ends[1])
+        assert way < 0.06 and turn < 1.0, weight
+
+
 def test_a_drive_from_rest_in_a_corridor_does_not_tilt():
     """Maps of few scans: large planes fitted to what is near and at edges tilted it by 2 mrad."""
     scene = make_scene('corridor', room=8.0, bare=36.0, max_range=12.0)
@@ -109,11 +127,15 @@ def test_a_drive_from_rest_in_a_corridor_does_not_tilt():
     assert np.sqrt(np.mean(np.square(pitches))) < 1.2e-3
 
 
-@pytest.mark.parametrize('seed', [0, 1])
+@pytest.mark.parametrize('seed', [0, 10, 12])
 def test_a_corridor_whose_ends_are_out_of_sight_is_coasted_through(seed):
-    """On the speed at its entrance; with points at edges left out, one of these ended 9 m off."""
+    """On the speed at its entrance: a metre at most of 67, 20 of them blind.
+
+    It ended 3 m off where what a few points told of the way was believed as it was, and 9 m where
+    one false plane at the ceiling was.
+    """
     recording = simulate('corridor', 360, seed=seed)
     odometry = dcreg_ros.LidarOdometry()
     frames = [odometry.process(scan.points, scan.times, scan.stamp) for scan in recording.scans]
     moved = inverse(recording.poses[0]) @ recording.poses[-1]
-    assert np.linalg.norm(local(moved, frames[-1].pose)[3:]) < 2.0
+    assert np.linalg.norm(local(moved, frames[-1].pose)[3:]) < 1.0

@@ -13,6 +13,7 @@ from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.geometry.se3 import local, retract
 from dcreg_ros.odometry.belief import fit_of, is_doubtful, misfit, score_of, stray_of
+from dcreg_ros.odometry.fusion import fuse
 from dcreg_ros.odometry.search import search
 from dcreg_ros.registration.covariance import bounded
 from dcreg_ros.registration.register import register
@@ -25,6 +26,9 @@ FOUND = np.diag(np.repeat([0.05, 0.15], 3) ** 2)
 """Covariance of a place that the search has found [rad^2, m^2]."""
 REFINED = np.diag(np.repeat([0.02, 0.08], 3) ** 2)
 """The same once some of the points were registered there."""
+NEAR = np.diag(np.repeat([0.001, 0.001], 3) ** 2)
+"""The same of a prediction that is tried once more with a loss as narrow as it gets: where little
+is seen, what lies farther off draws it elsewhere."""
 FINALISTS = 2
 """How many of the places found are compared with all points."""
 ROUNDS = 4
@@ -34,10 +38,16 @@ SOME_POINTS = 600
 REACH = 1.0
 """How far around prediction and last pose a scan is searched [m], beside three standard deviations
 of the prediction."""
+TURNED = 0.05
+"""Turn [rad] that is predicted and may not have happened: what is carried by hand or walks swings
+back and forth. So far off a registration may end elsewhere."""
 BETTER = 0.05
-"""Share of the points by which a place found has to fit better than the prediction's match."""
+"""Share of the points by which a place found has to fit better than the prediction's match, if
+that came to rest."""
 FITS_PERFECTLY = 0.96
-"""Share of the points on surfaces from which weak motions are not let go of."""
+"""Share of the points on surfaces from which nothing else is tried."""
+FITS_MODEL = 0.9
+"""Share of the points on surfaces from which covariances hold that take all to be on surfaces."""
 BETTER_FREE, SURPRISING = 0.03, 0.02
 """Share of the points by which this has to fit better, and how much more for every factor e of
 the squared surprise."""
@@ -63,6 +73,8 @@ class Forecast:
         The last pose that was found, if any [m].
     missed : int
         Scans in a row that were not found since.
+    told : bool
+        Whether wheels or another odometry foresee it, not the motion until here.
     """
 
     time: float
@@ -72,6 +84,7 @@ class Forecast:
     covariance: Array
     last: Array | None
     missed: int
+    told: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,10 +127,39 @@ def locate(
         return Fix(None)
     match = _match(
         voxels, keypoints, forecast.pose, forecast.covariance, config, previous)
+    if len(keypoints) and fit_of(match) < FITS_PERFECTLY:
+        match = _unturned(voxels, keypoints, forecast, config, match)
     found = match
     if len(keypoints) and is_doubtful(match, forecast.pose, forecast.covariance):
         found = _search(voxels, keypoints, forecast, config, match)
+    elif config.mitigation == 'prior' and fit_of(match) >= FITS_MODEL:
+        found = match = fuse(match, forecast.pose, forecast.covariance, forecast.told, config)
     return Fix(found, misfit(found), found is not match)
+
+
+def _unturned(
+    voxels: VoxelMap, keypoints: Array, forecast: Forecast, config: RegistrationConfig,
+    match: RegistrationResult,
+) -> RegistrationResult:
+    """Return the match from where the scan would be had it not turned on, if that is better."""
+    assert forecast.last is not None  # there is a map
+    if np.linalg.norm(local(forecast.last, forecast.pose)[:3]) < TURNED:
+        return match
+    guess = _not_turned(forecast)
+    least = score_of(match) - stray_of(match, forecast.pose) + BETTER
+    for some in (_some_of(keypoints), keypoints):
+        trial = register(some, voxels, guess, config, guess_covariance=forecast.covariance)
+        if score_of(trial) - stray_of(trial, guess) < least:
+            return match
+    return trial
+
+
+def _not_turned(forecast: Forecast) -> Array:
+    """Return the predicted pose (4, 4), turned as the last one that was found."""
+    assert forecast.last is not None
+    pose = forecast.pose.copy()
+    pose[:3, :3] = forecast.last[:3, :3]
+    return pose
 
 
 def _some_of(keypoints: Array) -> Array:
@@ -171,7 +213,11 @@ def _search(
         _match(voxels, some, place, FOUND, config)
         for guess in (forecast.pose, forecast.last)
         for place in search(voxels, keypoints, guess, REACH + 3.0 * sigma)]
-    better = [trial for trial in trials if merit(trial) > merit(match) + BETTER]
+    trials += [
+        _match(voxels, some, guess, NEAR, config)
+        for guess in (forecast.pose, _not_turned(forecast))]
+    least = merit(match) + (BETTER if match.converged else 0.0)
+    better = [trial for trial in trials if merit(trial) > least]
     if not better:
         return match
     better.sort(key=merit, reverse=True)

@@ -55,7 +55,8 @@ class Track:
         else:
             covariance = self.drift.guess(adjoint(back), elapsed)
         return Forecast(
-            time, elapsed, pose, twist, covariance, self.motion.pose, self.missed)
+            time, elapsed, pose, twist, covariance, self.motion.pose, self.missed,
+            prior is not None)
 
     def locate(self, keypoints: Array, forecast: Forecast) -> Fix:
         """Find a scan in the map, see :func:`~dcreg_ros.odometry.locate.locate`."""

@@ -14,9 +14,12 @@ from dcreg_ros.geometry.eigen3 import eigen3
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.map import PLANE
 
-MATCH, LARGE, BODY = PLANE + 3, 5, 7
+MATCH, LARGE, BODY = PLANE + 3, 6, 7
 """Numbers of a match: the plane, its point in the frame of the map, and the mean of its cell; of a
 large plane; and of what is looked at to find these."""
+LEVEL = 5
+"""Which number of a large plane is 0 until it was fitted to places away from its edges, and then
+the distance to another below which points may be of either [m]."""
 NOTHING, PLACE_ONLY = -2.0, -1.0
 """In place of the larger variance of the tilt: there is no cell, or a cell without a plane."""
 MOST = 8
@@ -53,7 +56,8 @@ BENT, BULGE = 0.2, 0.012**2
 def find_large_planes(plane):
     """Large ones (K, LARGE) among the planes of matches (N, MATCH).
 
-    Each with its unit normal, offset [m], and the variance of the heights of its parts [m^2].
+    Each with its unit normal, offset [m], the variance of the heights of its parts [m^2], and 0:
+    it may hold points of another where they meet.
     """
     body = np.empty((plane.shape[0], BODY))
     count = _gather(plane, body)
@@ -75,7 +79,7 @@ def find_large_planes(plane):
             _fit(body[:count], seed, RELIABLE_PARTS, trial, matrix, vectors)
             good = _is_plane(body[:count], trial, vectors)
         if good:
-            found[size] = trial
+            found[size], found[size, LEVEL] = trial, 0.0
             size += 1
         count = _without(body[:count], seed, good, trial)
     return found[:size]

@@ -57,7 +57,7 @@ def look_up(
     if fit[10] < 0.0:
         q[10], q[11] = PLACE_ONLY, 0.0
     usable[n] = fit[11] == 0.0 or fit[10] < 0.0 or stands_up(q, t)
-    usable[n] = usable[n] and complete(q, large, t)
+    usable[n] = usable[n] and complete(q, large, t, p, cell_size)
     if usable[n] and q[11] > 0.0:  # a pole
         other = plane[place.shape[0] + n]
         for m in range(MATCH):

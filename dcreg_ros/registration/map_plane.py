@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.geometry.se3 import local
 from dcreg_ros.inner_loop import inner_loop
-from dcreg_ros.registration.completion import complete_all
+from dcreg_ros.registration.edges import EDGE, NARROWER, NOISY, level
 from dcreg_ros.registration.large_planes import (
     LARGE,
     MATCH,
@@ -108,7 +108,9 @@ class MapPlaneMatcher:
         self._usable = np.zeros(2 * len(source), np.bool_)
         self._fits = np.zeros((len(source), PLANE), np.float32)
         self._fitted = np.full(len(source), -1)
-        self._large: NDArray[np.float64] | None = None
+        self._large = _NO_PLANES
+        self._found = False
+        self._edge = math.inf
 
     @property
     def settled(self) -> bool:
@@ -121,30 +123,42 @@ class MapPlaneMatcher:
             moved = local(self._last, transform)
             self._doubt = FADING**2 * self._doubt + np.outer(moved, moved)
         self._last = transform
-        target = self._map
-        if self._large is None:
-            self._match(transform, _NO_PLANES, 0.0)
-            self._large = find_large_planes(self._plane[:len(self._source)])
-            complete_all(self._plane, self._usable, self._large, transform)
+        self._find_large(transform)
         parts = self._match(
             transform, self._large, max(MIN_SCALE, 3.0 * self._noise) ** 2)
-        # Until here the map was only read: what its threads see does not depend on their order.
-        keep_fits(target.cells, self._fits, self._fitted)
         equations = NormalEquations(*unpack(parts))
         if equations.weight > 0.0:
             self._noise = min(self._noise, math.sqrt(equations.error2 / equations.weight))
         return equations
+
+    def _find_large(self, transform: NDArray[np.float64]) -> None:
+        """Find large planes, and their edges once it is known where the scan is."""
+        stale = False
+        if not self._found:
+            self._match(transform, _NO_PLANES, 0.0)
+            self._large = find_large_planes(self._plane[:len(self._source)])
+            self._found = stale = True
+        edge = min(EDGE, NOISY * self._noise)
+        if self.settled and edge < NARROWER * self._edge:
+            self._large = level(
+                self._plane[:len(self._source)], self._large, transform, self._map.cell_size, edge)
+            self._edge, stale = edge, True
+        if stale:  # all is looked up again
+            self._place[:] = np.inf
 
     def _match(
         self, transform: NDArray[np.float64], large: NDArray[np.float64], least2: float
     ) -> NDArray[np.float64]:
         """Look up the planes, and sum the parts unless the scale of the loss is 0."""
         target = self._map
-        return sum_parts(
+        parts = sum_parts(
             _linearize, self._threads, transform, self._source, target.rows, target.masks,
             target.cells, target.cell_size, self._offsets, self._tolerance, least2,
             root_of(self._doubt), self._scale2, self._slope, self._place, self._plane,
             self._usable, self._fits, self._fitted, large)
+        # Until here the map was only read: what its threads see does not depend on their order.
+        keep_fits(target.cells, self._fits, self._fitted)
+        return parts
 
 
 def root_of(covariance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ from dcreg_ros.registration.covariance import (
 )
 from dcreg_ros.registration.jacobians import counted, distances, jacobians
 from dcreg_ros.registration.linearize import NormalEquations
+from dcreg_ros.registration.lone_face import lone_faces
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.points import finite_points
 from dcreg_ros.registration.query_plane import NEIGHBORS, QueryPlaneMatcher
@@ -206,6 +207,9 @@ def _analyze(
     if reference is not None and last is not None and config.detection in PHYSICAL:
         # Held and let go in turn, a motion on the border would never come to rest.
         reference = reference + (1.0 - STEADY**-2) * last.anchor
+    if config.detection == 'probabilistic' and isinstance(matcher, MapPlaneMatcher):
+        assert reference is not None
+        reference = reference + lone_faces(matcher, transform, equations.information, reference)
     return report_of(
         equations.hessian, config.condition_threshold, config.kappa_target, reference, found,
         equations.information if config.detection in PHYSICAL else None,

@@ -103,17 +103,6 @@ def layout(cells, cell_size, i, j, k, reach, members, found, sums, noise2, vecto
 
 
 @inner_loop
-def sag_of(tilt_minor, tilt_major, matrix, cell_size):
-    """How far a plane through all points of a bent surface is off its middle, squared [m^2].
-
-    By the variances of tilt [rad^2] that :func:`layout` has from bending, and the spread of the
-    points, in the diagonal of `matrix`.
-    """
-    scale = 4.0 * BENDING * cell_size * cell_size
-    return (tilt_minor * matrix[1, 1] ** 2 + tilt_major * matrix[2, 2] ** 2) / scale
-
-
-@inner_loop
 def _curvature2(product, square, noise2):
     """Square of a coefficient of heights, 0 unless it is more than `noise2` explains."""
     if not square > 0.0:

@@ -9,9 +9,10 @@ from numba import njit
 
 from dcreg_ros.geometry.eigen3 import eigen3
 from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.voxels.bulge import TERMS, bulge
 from dcreg_ros.voxels.grazing import straighten
 from dcreg_ros.voxels.hashing import find, pack, unpack
-from dcreg_ros.voxels.layout import SUSPECT_TILT, layout, sag_of
+from dcreg_ros.voxels.layout import SUSPECT_TILT, layout
 from dcreg_ros.voxels.map import MOMENTS, PLANE
 from dcreg_ros.voxels.moments import add_moments
 from dcreg_ros.voxels.nearest import list_occupied, load_masks
@@ -54,7 +55,7 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
 
     `scratch` is of :func:`make_scratch`.
     """
-    around, ways, members, sums, matrix, vectors, pole = scratch
+    around, ways, members, sums, matrix, vectors, pole, system = scratch
     i, j, k = unpack(cells.key[row])
     load_masks(masks, i, j, k, around)
     steps = ways[:list_occupied(around, i, j, k, REACHES[-1], ways)]
@@ -92,9 +93,11 @@ def fit_cell(rows, masks, cells, cell_size, row, tolerance, scratch, plane):
             _write(plane, sums, vectors, minor, major)
             straighten(
                 cells, cell_size, i, j, k, reach, members, found, sums, matrix, vectors, plane)
-            if 0.0 < max(bend_minor, bend_major) < SUSPECT_TILT:
-                sag2 = sag_of(bend_minor, bend_major, matrix, cell_size)
-                _touch(plane, cells.moments[row], sag2, spread * sums[0])
+            if reach > 0 and max(bend_minor, bend_major) < SUSPECT_TILT:
+                height = bulge(
+                    cells, cell_size, i, j, k, members, found, sums, vectors, system)
+                for axis in range(3):
+                    plane[3 + axis] += np.float32(height * vectors[axis, 0])
             if reach > 1 or (reach > 0 and minor < SUSPECT_TILT):
                 break
     upright = best >= SUSPECT_TILT and steps.shape[0] <= FEW_CELLS and has_height(steps)
@@ -115,7 +118,7 @@ def _fit_upright(cells, cell_size, i, j, k, found, scratch, plane):
 
     In `scratch` are the `found` cells around.
     """
-    _, _, members, sums, matrix, vectors, _ = scratch
+    _, _, members, sums, matrix, vectors, _, _ = scratch
     column = members[found:]
     for shift in range(SHIFTS):
         count = gather_column(
@@ -127,21 +130,6 @@ def _fit_upright(cells, cell_size, i, j, k, found, scratch, plane):
             if spread < 0.5 * SUSPECT_TILT * matrix[1, 1]:
                 _write(plane, sums, vectors, spread / matrix[1, 1], spread / matrix[2, 2])
                 return
-
-
-@inner_loop
-def _touch(plane, own, sag2, noise2):
-    """Move a plane to the points of its `own` cell (MOMENTS,).
-
-    That is where it is matched. `sag2` [m^2] is how far it may be off the surface there, `noise2`
-    the variance of one point about it.
-    """
-    share = 1.0 / own[0]
-    off = (plane[0] * (own[1] * share - plane[3]) + plane[1] * (own[2] * share - plane[4])
-           + plane[2] * (own[3] * share - plane[5]))
-    moved = off * sag2 / (sag2 + noise2 * share)
-    for axis in range(3):
-        plane[3 + axis] += np.float32(moved * plane[axis])
 
 
 @inner_loop
@@ -199,8 +187,8 @@ def make_scratch():
     most = (2 * REACHES[-1] + 1) ** 3
     return (
         np.empty((3, 3, 3), np.int64), np.empty((most, 4), np.int64), np.empty(most, np.int64),
-        np.empty(MOMENTS),
-        np.empty((3, 3)), np.empty((3, 3)), np.empty(PLANE, np.float32))
+        np.empty(MOMENTS), np.empty((3, 3)), np.empty((3, 3)), np.empty(PLANE, np.float32),
+        np.empty((TERMS, TERMS + 2)))
 
 
 @inner_loop

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A registration and its prediction, each believed as far as it is known.
+
+Weak motions are held to the prediction while a scan is registered. Others are not, and yet they
+may be known to a decimetre only, where the prediction is known to a centimetre: at the end of a
+corridor a few points at a door tell of the way along. So what was registered is corrected by what
+was predicted (Kalman, 1960), of which some may be in it already.
+"""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcreg_ros.config import RegistrationConfig
+from dcreg_ros.degeneracy.detections import SURPRISE
+from dcreg_ros.geometry.se3 import local, retract
+from dcreg_ros.registration.covariance import bounded
+from dcreg_ros.registration.result import RegistrationResult
+
+Array = NDArray[np.float64]
+
+REPEATED = 10.0
+"""How many times more the variance of a prediction by others counts: wheels that are too large are
+so in every scan, and the map would follow them."""
+
+
+def fuse(
+    match: RegistrationResult, predicted: Array, covariance: Array, told: bool,
+    config: RegistrationConfig,
+) -> RegistrationResult:
+    """Return `match` with its pose, covariance and share of the guess as both together have them.
+
+    With ``S`` the share of the guess in the match, ``C`` the covariance of what is its own and
+    ``P`` that of the guess, it moves by ``K`` times its distance from the prediction,
+    ``K = (C - S P (1 - S)^T) (C + (1 - S) P (1 - S)^T)^-1``, which leaves least.
+
+    Parameters
+    ----------
+    match : RegistrationResult
+        That began at the prediction.
+    predicted : (4, 4) float array
+        ``T_odom_lidar`` [m].
+    covariance : (6, 6) float array
+        Of the prediction, ``[rotation, translation]`` in its body frame [rad^2, m^2].
+    told : bool
+        Whether it is by wheels or another odometry, not by the motion until here.
+    config : RegistrationConfig
+        `min_sigma` and `max_sigma` are used.
+    """
+    share = match.guess_share
+    seen = np.eye(6) - share
+    own = bounded(
+        match.covariance - share @ covariance @ share.T, config.min_sigma, config.max_sigma)
+    off = local(match.transform, predicted)
+    surprise2 = float(off @ np.linalg.pinv(covariance) @ off)
+    # What differs more than it should is known less well than was thought.
+    guess = covariance * max(1.0, surprise2 / SURPRISE**2)
+    felt = (REPEATED if told else 1.0) * guess @ seen.T
+    gain = np.linalg.solve((own + seen @ felt).T, (own - share @ felt).T).T
+    kept = np.eye(6) - gain
+    left = kept @ share + gain
+    together = kept @ own @ kept.T + left @ guess @ left.T
+    return dataclasses.replace(
+        match, transform=retract(match.transform, gain @ off),
+        covariance=bounded(together, config.min_sigma, config.max_sigma), guess_share=left)

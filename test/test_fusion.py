@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The dcreg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a scan and its prediction tell together, against least squares in information form."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dcreg_ros.config import RegistrationConfig
+from dcreg_ros.geometry.se3 import local, retract
+from dcreg_ros.odometry.fusion import fuse
+from dcreg_ros.registration.register import register
+from dcreg_ros.registration.result import RegistrationResult
+
+CONFIG = RegistrationConfig(min_sigma=1e-9, max_sigma=1e3)
+TINY = 1e-4
+"""Poses this near differ as vectors do."""
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def covariance(rng):
+    root = rng.standard_normal((6, 6)) * rng.uniform(0.1, 3.0, (6, 1))
+    return root @ root.T + 0.01 * np.eye(6)
+
+
+def match_of(transform, covariance, share) -> RegistrationResult:
+    failed = register(np.zeros((0, 3)), np.zeros((0, 3)))
+    return dataclasses.replace(
+        failed, transform=transform, covariance=covariance, guess_share=share, failure_reason='')
+
+
+@settings(max_examples=50, deadline=None)
+@given(SEEDS, st.booleans())
+def test_together_they_are_what_least_squares_has_of_both(seed, held):
+    """Whatever the registration has taken from the prediction already."""
+    rng = np.random.default_rng(seed)
+    own, guess = TINY**2 * covariance(rng), TINY**2 * covariance(rng)
+    share = 0.2 * rng.standard_normal((6, 6)) if held else np.zeros((6, 6))
+    seen = np.eye(6) - share
+    truth = retract(np.eye(4), rng.standard_normal(6))
+    measured, foreseen = TINY * rng.standard_normal((2, 6))
+    # Near enough for the surprise not to matter.
+    foreseen = measured + 0.1 * (foreseen - measured)
+    match = match_of(
+        retract(truth, seen @ measured + share @ foreseen),
+        seen @ own @ seen.T + share @ guess @ share.T, share)
+    fused = fuse(match, retract(truth, foreseen), guess, False, CONFIG)
+
+    off = local(match.transform, retract(truth, foreseen))
+    if off @ np.linalg.solve(guess, off) > 9.0:
+        return
+    wanted = np.linalg.inv(np.linalg.inv(own) + np.linalg.inv(guess))
+    expected = wanted @ (np.linalg.solve(own, measured) + np.linalg.solve(guess, foreseen))
+    assert local(truth, fused.transform) == pytest.approx(expected, abs=1e-3 * TINY)
+    assert fused.covariance == pytest.approx(wanted, rel=1e-4, abs=1e-5 * np.abs(wanted).max())
+
+
+def test_a_firm_registration_stays_and_a_loose_one_follows():
+    predicted = retract(np.eye(4), np.array([0, 0, 0, 0.1, 0.1, 0]))
+    sigmas = np.array([1e-4, 1e-4, 1e-4, 0.6, 1e-3, 1e-3])
+    match = match_of(np.eye(4), np.diag(sigmas**2), np.zeros((6, 6)))
+    fused = fuse(match, predicted, np.diag(np.repeat([0.01, 0.05], 3) ** 2), False, CONFIG)
+    moved = local(match.transform, fused.transform)
+    assert moved[3] == pytest.approx(0.1, rel=0.02)
+    assert moved[4] == pytest.approx(0.0, abs=1e-4)
+    assert fused.covariance[3, 3] < 0.05**2
+    assert fused.guess_share[3, 3] > 0.98 and fused.guess_share[4, 4] < 0.01
+
+
+def test_a_surprise_makes_the_prediction_count_less():
+    match = match_of(np.eye(4), np.eye(6) * 0.05**2, np.zeros((6, 6)))
+    covariance = np.eye(6) * 0.05**2
+    near, far = (
+        local(np.eye(4), fuse(
+            match, retract(np.eye(4), np.array([0, 0, 0, way, 0, 0])), covariance, False, CONFIG).transform)
+        for way in (0.1, 1.0))
+    assert near[3] == pytest.approx(0.05, rel=1e-6)
+    assert far[3] < 0.05
+
+
+def test_wheels_count_less_as_their_error_comes_again():
+    match = match_of(np.eye(4), np.eye(6) * 0.01**2, np.zeros((6, 6)))
+    predicted = retract(np.eye(4), np.array([0, 0, 0, 0.01, 0, 0]))
+    covariance = np.eye(6) * 0.01**2
+    told, foreseen = (
+        local(np.eye(4), fuse(match, predicted, covariance, by, CONFIG).transform)[3]
+        for by in (True, False))
+    assert foreseen == pytest.approx(0.005, rel=1e-6)
+    assert told == pytest.approx(0.01 / 11.0, rel=1e-6)
