@@ -7,9 +7,11 @@ plane that is no surface, and faces along the corridor as nothing else does ther
 """
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.registration.jacobians import counted
+from dcreg_ros.inner_loop import inner_loop
+from dcreg_ros.registration.linearize import jacobian
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 
 Matrix = NDArray[np.float64]
@@ -18,6 +20,8 @@ FACE = 0.4
 """Matches this near [m] may be of the same face."""
 LONE = 0.8
 """Share of the information of a motion from which that hangs on one face."""
+MATCHES = 64.0
+"""More of them a face does not have, so that one says at least so small a part of it."""
 WELL_KNOWN = 20.0
 """How many times more than it must be the information of a motion is, that is not looked at."""
 
@@ -42,23 +46,64 @@ def lone_faces(
     asked = (values >= 1.0) & (values < WELL_KNOWN)
     if not asked.any():
         return alone
-    rows, flat, places = _weighted_rows(matcher, transform)
-    for motion in (inverse.T @ vectors[:, asked]).T:
-        says = (rows @ motion) ** 2
-        first = np.argmax(np.where(flat, says, 0.0))
-        face = flat & (np.sum((places - places[first]) ** 2, axis=1) < FACE**2)
-        if says[face].sum() >= LONE * says.sum():
-            alone += rows[face].T @ rows[face]
+    motions = np.ascontiguousarray((inverse.T @ vectors[:, asked]).T)
+    matches = transform, matcher._source, matcher._slope, matcher._scale2, matcher._plane
+    told, most, first = _tell(motions, *matches)
+    for k in np.flatnonzero(MATCHES * most > LONE * told):
+        _add_face(motions[k], told[k], first[k], *matches, alone)
     return alone
 
 
-def _weighted_rows(
-    matcher: MapPlaneMatcher, transform: Matrix
-) -> tuple[Matrix, NDArray[np.bool_], Matrix]:
-    """Rows (M, 6) whose squares are the information, which are of planes, places (M, 3)."""
-    _, matches, places, normals, residuals = counted(matcher, transform)
-    turned = normals @ transform[:3, :3]
-    rows = np.c_[np.cross((places - transform[:3, 3]) @ transform[:3, :3], turned), turned]
-    scale2 = matcher._scale2[matches]
-    weights = matcher._slope[matches] * np.sqrt(1.0 + residuals**2 / scale2)
-    return rows * weights[:, None], matcher._plane[matches, 11] == 0.0, places
+@njit(cache=True, nogil=True)
+def _tell(motions, transform, source, slope, scale2, plane):
+    """What is told of each of `motions` (K, 6), most by one match of a plane, and by which."""
+    told, most = np.zeros(motions.shape[0]), np.zeros(motions.shape[0])
+    first = np.zeros(motions.shape[0], np.int64)
+    for i in range(slope.shape[0]):
+        if slope[i] > 0.0:
+            weight, j = _weighted(i, transform, source, slope, scale2, plane)
+            for k in range(motions.shape[0]):
+                says = weight * _along(j, motions[k]) ** 2
+                told[k] += says
+                if says > most[k] and plane[i, 11] == 0.0:  # a pole is known by its shape
+                    most[k], first[k] = says, i
+    return told, most, first
+
+
+@njit(cache=True, nogil=True)
+def _add_face(motion, told, first, transform, source, slope, scale2, plane, alone):
+    """Add to `alone` (6, 6) what the face of match `first` says, if `motion` (6,) hangs on it."""
+    middle, share, own = source[first % source.shape[0]], 0.0, np.zeros((6, 6))
+    for i in range(slope.shape[0]):
+        p = source[i % source.shape[0]]
+        x, y, z = p[0] - middle[0], p[1] - middle[1], p[2] - middle[2]
+        if slope[i] > 0.0 and plane[i, 11] == 0.0 and x * x + y * y + z * z < FACE * FACE:
+            weight, j = _weighted(i, transform, source, slope, scale2, plane)
+            share += weight * _along(j, motion) ** 2 / told
+            for a in range(6):
+                for b in range(6):
+                    own[a, b] += weight * j[a] * j[b]
+    if share >= LONE:
+        alone += own
+
+
+@inner_loop
+def _weighted(i, transform, source, slope, scale2, plane):
+    """Weight of match `i` in the information, and its Jacobian, six numbers."""
+    p, q = source[i % source.shape[0]], plane[i]
+    r = 0.0
+    for a in range(3):
+        place = transform[a, 3]
+        for b in range(3):
+            place += transform[a, b] * p[b]
+        r += q[a] * (place - q[3 + a])
+    weight = slope[i] * slope[i] * (1.0 + r * r / scale2[i])
+    return weight, jacobian(p, transform, q[0], q[1], q[2])
+
+
+@inner_loop
+def _along(j, motion):
+    total = 0.0
+    for a in range(6):
+        total += j[a] * motion[a]
+    return total
