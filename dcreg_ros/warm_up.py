@@ -26,6 +26,7 @@ def warm_up(config: OdometryConfig | None = None) -> None:
     times = np.linspace(0.0, 0.1, len(points))
     for k in range(3):
         odometry.process(points + 0.01 * k, times, stamp=0.1 * k)
+    odometry.map_points()
     # As where a scan is lost: what that takes must not be compiled then.
     elsewhere = VoxelMap(0.5)
     elsewhere.insert(points, np.eye(4))

@@ -40,17 +40,24 @@ def lone_faces(
     reference : (6, 6) float array
         Information that a motion must exceed to count as known.
     """
+    return np.asarray(_lone_faces(
+        information, reference, transform, matcher._source, matcher._slope, matcher._scale2,
+        matcher._plane))
+
+
+@njit(cache=True, nogil=True)
+def _lone_faces(information, reference, transform, source, slope, scale2, plane):
     alone = np.zeros((6, 6))
     inverse = np.linalg.inv(np.linalg.cholesky(reference))
     values, vectors = np.linalg.eigh(inverse @ information @ inverse.T)
     asked = (values >= 1.0) & (values < WELL_KNOWN)
     if not asked.any():
         return alone
-    motions = np.ascontiguousarray((inverse.T @ vectors[:, asked]).T)
-    matches = transform, matcher._source, matcher._slope, matcher._scale2, matcher._plane
-    told, most, first = _tell(motions, *matches)
+    motions = np.ascontiguousarray((inverse.T @ np.ascontiguousarray(vectors[:, asked])).T)
+    told, most, first = _tell(motions, transform, source, slope, scale2, plane)
     for k in np.flatnonzero(MATCHES * most > LONE * told):
-        _add_face(motions[k], told[k], first[k], *matches, alone)
+        _add_face(
+            motions[k], told[k], first[k], transform, source, slope, scale2, plane, alone)
     return alone
 
 
