@@ -7,7 +7,6 @@ import sys
 
 DRIVE = """
 import sys
-import numpy as np
 from numba.core.dispatcher import Dispatcher
 import dcreg_ros
 from dcreg_ros.simulation.lidar import LidarModel

@@ -121,13 +121,13 @@ def unpack(parts):
         for k in range(SUMS):
             sums[k] += parts[part, k]
     return (
-        _symmetric(sums[:21]), sums[21:27].copy(), int(sums[27]), sums[28], sums[29], sums[30],
-        _symmetric(sums[INFORMATION:SUMS - 1]), _symmetric(sums[NOISE:INFORMATION]),
+        symmetric(sums[:21]), sums[21:27].copy(), int(sums[27]), sums[28], sums[29], sums[30],
+        symmetric(sums[INFORMATION:SUMS - 1]), symmetric(sums[NOISE:INFORMATION]),
         sums[SUMS - 1])
 
 
 @njit(cache=True, nogil=True)
-def _symmetric(upper):
+def symmetric(upper):
     """(6, 6) matrix of its upper triangle (21,), row by row."""
     out = np.empty((6, 6))
     k = 0

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from dcreg_ros.inner_loop import inner_loop
-from dcreg_ros.registration.linearize import jacobian
+from dcreg_ros.registration.linearize import add_square, jacobian, symmetric
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 
 Matrix = NDArray[np.float64]
@@ -80,18 +80,16 @@ def _tell(motions, transform, source, slope, scale2, plane):
 @njit(cache=True, nogil=True)
 def _add_face(motion, told, first, transform, source, slope, scale2, plane, alone):
     """Add to `alone` (6, 6) what the face of match `first` says, if `motion` (6,) hangs on it."""
-    middle, share, own = source[first % source.shape[0]], 0.0, np.zeros((6, 6))
+    middle, share, own = source[first % source.shape[0]], 0.0, np.zeros(21)
     for i in range(slope.shape[0]):
         p = source[i % source.shape[0]]
         x, y, z = p[0] - middle[0], p[1] - middle[1], p[2] - middle[2]
         if slope[i] > 0.0 and plane[i, 11] == 0.0 and x * x + y * y + z * z < FACE * FACE:
             weight, j = _weighted(i, transform, source, slope, scale2, plane)
             share += weight * _along(j, motion) ** 2 / told
-            for a in range(6):
-                for b in range(6):
-                    own[a, b] += weight * j[a] * j[b]
+            add_square(own, 0, weight, j)
     if share >= LONE:
-        alone += own
+        alone += symmetric(own)
 
 
 @inner_loop
