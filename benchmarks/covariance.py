@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether covariances tell the truth: Monte-Carlo registrations and odometry with exact truth.
 
-``python benchmarks/covariance.py [--quick]`` prints two tables. NEES is the squared error in units
+``python benchmarks/covariance.py [--quick]`` prints a table of registrations and three of drives. NEES is the squared error in units
 of its covariance: 6 on average where that is right, more where it is too small.
 """
 
@@ -25,8 +25,8 @@ from tqdm import tqdm
 import dcreg_ros
 from dcreg_ros.config import OdometryConfig
 from dcreg_ros.degeneracy.mitigations import weak_part
-from dcreg_ros.geometry.se3 import inverse, local, retract
-from dcreg_ros.odometry.drift import PRIOR_FLOOR
+from dcreg_ros.geometry.se3 import inverse, local, log_se3, retract
+from dcreg_ros.odometry.motion_noise import PRIOR_FLOOR
 from dcreg_ros.odometry.selection import select
 from dcreg_ros.registration.covariance import bounded, residual_variance
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
@@ -41,8 +41,9 @@ GUESS = np.repeat([0.01, 0.03], 3)
 """Standard deviation of the guess [rad, m]."""
 PLACES = 40
 """Places in a scene."""
-SCANS = 25
-"""Scans of one run of the odometry."""
+SCANS = 25, 80
+"""Scans of one run of the odometry after which its pose is looked at; its motions until the
+first."""
 MIN_SIGMA = 1e-6
 """Lower bound for these measurements: that of the default, 1e-4, hides what is known better."""
 CHUNK = 50
@@ -115,46 +116,42 @@ def _anywhere(rng: Any) -> Any:
     return grid
 
 
-def drives(job: Job) -> tuple[list[Trial], list[Trial]]:
-    """Odometry over short drives: the motion between scans, and the pose at the end."""
+def drives(job: Job) -> tuple[list[Trial], ...]:
+    """Odometry over drives: the motion between scans, and the pose after some."""
     name, sigma, seed, count = job
     scene = make_scene(name)
     lidar = replace(scene.lidar, columns=512, range_sigma=sigma)
     default = OdometryConfig()
     settings = replace(default.registration, threads=1, min_sigma=MIN_SIGMA)
     config = replace(default, registration=settings)
-    steps, ends = [], []
+    steps, ends = [], {scans: [] for scans in SCANS}
     for k in range(count):
         rng = np.random.default_rng([seed, k, round(1e4 * sigma)])
-        begin = rng.uniform(0.1, 0.85) * max(scene.trajectory.duration - 3.0, 0.1)
-        odometry = dcreg_ros.LidarOdometry(config)
-        stamps = begin + 0.1 * np.arange(SCANS)
+        spare = max(scene.trajectory.duration - 0.1 * SCANS[-1], 0.1)
+        stamps = rng.uniform(0.1, 0.85) * spare + 0.1 * np.arange(SCANS[-1])
         truth = scene.trajectory.poses(stamps)
-        last = None
-        for pose, stamp in zip(truth, stamps, strict=True):
+        odometry, last = dcreg_ros.LidarOdometry(config), None
+        for n, (pose, stamp) in enumerate(zip(truth, stamps, strict=True)):
             # Wheels tell how it moves at the start, and nothing after.
             wheels = None
-            if last is not None and stamp == stamps[1]:
+            if n == 1:
                 wheels = retract(inverse(truth[0]) @ pose, PRIOR_FLOOR * rng.standard_normal(6))
             turn = sweep(scene, lidar, scene.trajectory, stamp, rng, distort=False)
             frame = odometry.process(turn.points, None, stamp, wheels)
-            at = inverse(truth[0]) @ pose
-            if last is not None:
-                moved = inverse(last[1].pose) @ frame.pose
-                error = local(inverse(last[0]) @ at, moved)
+            weak = frame.degeneracy.weak_twists if frame.degeneracy else np.zeros((0, 6))
+            if 3 < n < SCANS[0]:
+                moved = inverse(inverse(truth[n - 1]) @ pose) @ inverse(last.pose) @ frame.pose
                 order = np.r_[3:6, 0:3]
                 covariance = frame.twist_covariance[np.ix_(order, order)] * 0.01
-                if stamp > stamps[3]:
-                    weak = frame.degeneracy.weak_twists
-                    steps.append(Trial(error, covariance, covariance, weak))
-            last = at, frame
-        turned = frame.pose[:3, :3]
-        error = local(at, frame.pose)
-        moved = np.zeros((6, 6))
-        moved[3:, :3] = moved[:3, 3:] = turned.T
-        covariance = moved @ frame.covariance @ moved.T
-        ends.append(Trial(error, covariance, covariance, frame.degeneracy.weak_twists))
-    return steps, ends
+                steps.append(Trial(log_se3(moved), covariance, covariance, weak))
+            if n + 1 in SCANS:
+                error = log_se3(inverse(inverse(truth[0]) @ pose) @ frame.pose)
+                turned = np.zeros((6, 6))
+                turned[3:, :3] = turned[:3, 3:] = frame.pose[:3, :3].T
+                covariance = turned @ frame.covariance @ turned.T
+                ends[n + 1].append(Trial(error, covariance, covariance, weak))
+            last = frame
+    return steps, *ends.values()
 
 
 def nees(trials: list[Trial], covariances: Any) -> Any:
@@ -244,7 +241,8 @@ def main() -> None:
         jobs = list(_jobs(options.scenes, options.sigmas[len(options.sigmas) // 2:][:1],
                           options.drives, 4))
         found = _gather(pool, drives, jobs, 'drives')
-    for k, title in enumerate(('Motion between two scans', f'Pose after {SCANS} scans')):
+    titles = 'Motion between two scans', *(f'Pose after {scans} scans' for scans in SCANS)
+    for k, title in enumerate(titles):
         rows = [row(*key, [t for part in parts for t in part[k]]) for key, parts in found.items()]
         short = [[*r[:3], *r[4:]] for r in rows]
         print_table(title, [*HEADER[:3], *HEADER[4:]], short, options.markdown)

@@ -14,6 +14,7 @@ from dcreg_ros.degeneracy.explain import explain
 from dcreg_ros.degeneracy.schur import schur_complements
 from dcreg_ros.degeneracy.twists import describe_twist
 from dcreg_ros.evaluation.contributions_plot import plot_contributions
+from dcreg_ros.registration.covariance import PoseUncertainty
 
 AXES = ('roll', 'pitch', 'yaw', 'x', 'y', 'z')
 
@@ -376,9 +377,11 @@ def test_repeated_eigenvalues_have_modes_along_the_axes(turn):
 
 def result_of(hessian, sigmas):
     """A registration with this Hessian and standard deviations [rad, m]."""
+    covariance = np.diag(np.square(sigmas))
+    known = PoseUncertainty(covariance, np.zeros((6, 6)), covariance)
     return dcreg_ros.RegistrationResult(
-        np.eye(4), True, 3, 0.02, 1.0, 500, '', hessian, np.diag(np.square(sigmas)),
-        dcreg_ros.analyze_degeneracy(hessian), ())
+        np.eye(4), True, 3, 0.02, 1.0, 500, '', hessian, covariance,
+        dcreg_ros.analyze_degeneracy(hessian), (), known, known)
 
 
 def test_explanation_of_a_corridor_in_one_line():

@@ -16,6 +16,7 @@ from dcreg_ros.evaluation.spans import score_masks, weak_spans
 from dcreg_ros.evaluation.trajectory import Trajectory, align, associate
 from dcreg_ros.evaluation.trajectory_error import ate, error_in_axes, rpe
 from dcreg_ros.odometry.frame import Frame
+from dcreg_ros.registration.covariance import PoseUncertainty
 from dcreg_ros.registration.result import RegistrationResult
 
 
@@ -339,11 +340,12 @@ def frame(stamp, position, conditions=None, status='tracking', reason=''):
     degeneracy = None if conditions is None else report(conditions)
     match = None
     if degeneracy is not None:
+        covariance = np.diag([1.0, 4.0, 9.0, 16.0, 25.0, 36.0]) * 1e-4
+        known = PoseUncertainty(covariance, np.zeros((6, 6)), covariance)
         match = RegistrationResult(
             transform=pose(position), converged=True, iterations=4, rmse=1.0 / 30.0,
             fitness=2.0 / 3.0, num_matches=1234, failure_reason='', hessian=np.eye(6),
-            covariance=np.diag([1.0, 4.0, 9.0, 16.0, 25.0, 36.0]) * 1e-4, degeneracy=degeneracy,
-            history=(),
+            covariance=covariance, degeneracy=degeneracy, history=(), errors=known, trusted=known,
         )  # fmt: skip
     return Frame(
         stamp=stamp, pose=pose(position), covariance=np.diag(np.arange(1.0, 7.0) ** 2),

@@ -20,6 +20,7 @@ from dcreg_ros.io.pointcloud2 import decode_pointcloud2
 from dcreg_ros.io.poses import stamped_pose
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.parameters import describe
+from dcreg_ros.registration.covariance import PoseUncertainty
 from dcreg_ros.registration.result import RegistrationResult
 from dcreg_ros.ros import diagnostics, messages
 from dcreg_ros.ros.extrinsics import base_pose, base_pose_covariance, base_twist
@@ -60,8 +61,9 @@ def make_report(weak=('x',), direction=None):
 def make_frame(report=None, status='tracking', reason='', **changes):
     report = make_report() if report is None else report
     covariance = np.diag([1e-6, 1e-6, 1e-6, 0.41**2, 1e-4, 1e-4])
+    known = PoseUncertainty(covariance, np.zeros((6, 6)), covariance)
     match = RegistrationResult(
-        np.eye(4), True, 4, 0.02, 0.9, 800, '', np.eye(6), covariance, report, ()
+        np.eye(4), True, 4, 0.02, 0.9, 800, '', np.eye(6), covariance, report, (), known, known
     )
     values = {
         'stamp': 1.0,

@@ -78,4 +78,4 @@ def is_doubtful(
     if misfit(match) or fit_of(match) < FITS_WELL:
         return True
     off = local(match.transform, predicted)
-    return bool(off @ np.linalg.solve(expected + match.covariance, off) > SURPRISE**2)
+    return bool(off @ np.linalg.solve(expected + match.trusted.covariance, off) > SURPRISE**2)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.detections import SURPRISE
 from dcreg_ros.geometry.se3 import local, retract
-from dcreg_ros.registration.covariance import bounded
+from dcreg_ros.registration.covariance import PoseUncertainty, bounded
 from dcreg_ros.registration.result import RegistrationResult
 
 Array = NDArray[np.float64]
@@ -30,7 +30,7 @@ def fuse(
     match: RegistrationResult, predicted: Array, covariance: Array, told: bool,
     config: RegistrationConfig,
 ) -> RegistrationResult:
-    """Return `match` with its pose, covariance and share of the guess as both together have them.
+    """Return `match` with its pose and covariances as both together have them.
 
     With ``S`` the share of the guess in the match, ``C`` the covariance of what is its own and
     ``P`` that of the guess, it moves by ``K`` times its distance from the prediction,
@@ -49,19 +49,32 @@ def fuse(
     config : RegistrationConfig
         `min_sigma` and `max_sigma` are used.
     """
-    share = match.guess_share
+    _, share, both = match.trusted
     seen = np.eye(6) - share
-    own = bounded(
-        match.covariance - share @ covariance @ share.T, config.min_sigma, config.max_sigma)
+    own = bounded(both - share @ covariance @ share.T, config.min_sigma, config.max_sigma)
     off = local(match.transform, predicted)
     surprise2 = float(off @ np.linalg.pinv(covariance) @ off)
     # What differs more than it should is known less well than was thought.
     guess = covariance * max(1.0, surprise2 / SURPRISE**2)
     felt = (REPEATED if told else 1.0) * guess @ seen.T
-    gain = np.linalg.solve((own + seen @ felt).T, (own - share @ felt).T).T
+    gain = np.asarray(np.linalg.solve((own + seen @ felt).T, (own - share @ felt).T).T, float)
     kept = np.eye(6) - gain
     left = kept @ share + gain
     together = kept @ own @ kept.T + left @ guess @ left.T
+    trusted = PoseUncertainty(
+        kept @ own @ kept.T, left, bounded(together, config.min_sigma, config.max_sigma))
+    errors = _with_gain(match.errors, gain, guess, config)
     return dataclasses.replace(
-        match, transform=retract(match.transform, gain @ off),
-        covariance=bounded(together, config.min_sigma, config.max_sigma), guess_share=left)
+        match, transform=retract(match.transform, gain @ off), covariance=errors.covariance,
+        errors=errors, trusted=trusted)
+
+
+def _with_gain(
+    errors: PoseUncertainty, gain: Array, guess: Array, config: RegistrationConfig
+) -> PoseUncertainty:
+    """Errors of a match that was moved by `gain` (6, 6) times its distance from the prediction."""
+    kept = np.eye(6) - gain
+    own, share = kept @ errors.own @ kept.T, kept @ errors.guess_share + gain
+    return PoseUncertainty(
+        own, share,
+        bounded(own + share @ guess @ share.T, config.min_sigma, config.max_sigma))

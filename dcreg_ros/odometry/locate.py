@@ -225,10 +225,10 @@ def _search(
         _refine(voxels, keypoints, place, how) for trial in better[:FINALISTS]
         for place, how in _ways(trial, forecast.pose, config)), key=merit)
     # What the map does not tell is still known from the prediction alone.
-    left = refined.guess_share @ forecast.covariance @ refined.guess_share.T
-    return dataclasses.replace(
-        refined, covariance=bounded(
-            refined.covariance + left, config.min_sigma, config.max_sigma))
+    trusted = refined.trusted
+    left = trusted.guess_share @ forecast.covariance @ trusted.guess_share.T
+    return dataclasses.replace(refined, trusted=trusted._replace(covariance=bounded(
+        trusted.covariance + left, config.min_sigma, config.max_sigma)))
 
 
 def _ways(

@@ -3,6 +3,7 @@
 """One map, and where the LiDAR is in it."""
 
 import copy
+import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from dcreg_ros.geometry.se3 import adjoint, inverse, local, log_se3
 from dcreg_ros.odometry.drift import Drift
 from dcreg_ros.odometry.locate import Fix, Forecast, locate
 from dcreg_ros.odometry.motion import MotionModel
+from dcreg_ros.odometry.motion_noise import MotionNoise
+from dcreg_ros.registration.result import RegistrationResult
 from dcreg_ros.voxels.map import VoxelMap
 
 Array = NDArray[np.float64]
@@ -26,6 +29,8 @@ class Track:
     config : OdometryConfig
     map : VoxelMap
     motion : MotionModel
+    noise : MotionNoise
+        Of what `motion` foresees.
     drift : Drift
         As of the last pose that was found.
     report : DegeneracyReport or None
@@ -39,7 +44,8 @@ class Track:
         self.map = VoxelMap(
             config.map.voxel_size, config.map.radius, config.map.max_cells)
         self.motion = MotionModel()
-        self.drift = Drift(config.registration.min_sigma)
+        self.noise = MotionNoise()
+        self.drift = Drift(config.registration.min_sigma, config.registration.max_sigma)
         self.report: DegeneracyReport | None = None
         self.missed = 0
 
@@ -51,9 +57,9 @@ class Track:
             return Forecast(time, elapsed, pose, twist, np.zeros((6, 6)), None, self.missed)
         back = inverse(pose) @ self.motion.pose
         if prior is not None:
-            covariance = self.drift.given(log_se3(back))
+            covariance = self.noise.given(log_se3(back))
         else:
-            covariance = self.drift.guess(adjoint(back), elapsed)
+            covariance = self.noise.guess(adjoint(back), elapsed)
         return Forecast(
             time, elapsed, pose, twist, covariance, self.motion.pose, self.missed,
             prior is not None)
@@ -62,8 +68,10 @@ class Track:
         """Find a scan in the map, see :func:`~dcreg_ros.odometry.locate.locate`."""
         return locate(self.map, keypoints, forecast, self.config.registration, self.report)
 
-    def take(self, points: Array, fix: Fix, forecast: Forecast) -> Array:
-        """Add a scan that is believed to the map and return its pose (4, 4).
+    def take(
+        self, points: Array, fix: Fix, forecast: Forecast
+    ) -> tuple[Array, RegistrationResult | None]:
+        """Add a scan that is believed to the map.
 
         Parameters
         ----------
@@ -71,35 +79,47 @@ class Track:
             LiDAR frame [m].
         fix, forecast : Fix, Forecast
             Of the scan.
+
+        Returns
+        -------
+        pose : (4, 4) float array
+            ``T_odom_lidar`` [m].
+        match : RegistrationResult or None
+            That of `fix`, with the covariance it has where the pose before is all that is known.
         """
-        config = self.config.registration
-        pose = forecast.pose if fix.match is None else fix.match.transform
-        self.map.insert(points, pose)
+        match = fix.match
+        pose = forecast.pose if match is None else match.transform
+        renewed = self.map.insert(points, pose)
         gain = None
-        if fix.match is not None and self.motion.pose is not None:
-            # The error so far, seen from the new pose, plus that of this motion.
-            self.drift.add(
-                adjoint(inverse(pose) @ self.motion.pose), fix.match.covariance,
-                fix.match.guess_share, forecast.elapsed, config.min_sigma, config.max_sigma)
-            if self.motion.twist.any() and fix.match.degeneracy is not None:
+        if match is not None and self.motion.pose is not None:
+            self.noise.found(match.trusted.covariance, forecast.elapsed)
+            if self.motion.twist.any() and match.degeneracy is not None:
                 foreseen = self.motion.predict(forecast.time, 0.0, None)[0]
-                known = np.logical_not(fix.match.degeneracy.mask.reshape(2, 3).any(axis=1))
-                self.drift.learn(local(foreseen, pose), forecast.elapsed, known)
-            gain = self.drift.velocity_gain(forecast.elapsed)
+                known = np.logical_not(match.degeneracy.mask.reshape(2, 3).any(axis=1))
+                self.noise.learn(local(foreseen, pose), known)
+            gain = self.noise.velocity_gain()
+            self._foresee(self.drift, pose, forecast)
+            self.drift.add(match.errors, forecast.elapsed, renewed, gain)
+            match = dataclasses.replace(match, covariance=self.drift.step)
         if len(self.map):
             self.motion.correct(forecast.time, pose, gain)
-        self.report = None if fix.match is None else fix.match.degeneracy
+        self.report = None if match is None else match.degeneracy
         self.missed = 0
-        return pose
+        return pose, match
+
+    def _foresee(self, drift: Drift, pose: Array, forecast: Forecast) -> None:
+        """Let `drift` go on from the last pose to this one (4, 4)."""
+        assert self.motion.pose is not None
+        back = inverse(pose) @ self.motion.pose
+        told = log_se3(back) if forecast.told else None
+        drift.foresee(adjoint(back), forecast.elapsed, self.noise.walk2, told)
 
     def miss(self, forecast: Forecast) -> Drift:
         """Go on without the scan; returns how certain the predicted pose is."""
-        config = self.config.registration
         drift = copy.copy(self.drift)
         if self.motion.pose is not None:
-            drift.add(
-                adjoint(inverse(forecast.pose) @ self.motion.pose), forecast.covariance,
-                np.eye(6), forecast.elapsed, config.min_sigma, config.max_sigma)
+            self._foresee(drift, forecast.pose, forecast)
+            drift.coast(forecast.elapsed)
         self.motion.miss(forecast.time)
         self.report = None
         self.missed += 1
@@ -108,7 +128,9 @@ class Track:
     def branch(self, points: Array, forecast: Forecast, drift: Drift) -> 'Track':
         """Begin another map with a scan, at its predicted pose."""
         track = Track(self.config)
-        track.drift = copy.copy(drift)
+        track.drift, track.noise = copy.copy(drift), copy.copy(self.noise)
+        if self.motion.pose is not None:
+            track.noise.found(forecast.covariance, forecast.elapsed)
         track.motion = self.motion.moved_on(forecast.time, forecast.pose)
         track.map.insert(points, forecast.pose)
         return track

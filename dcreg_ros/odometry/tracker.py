@@ -120,9 +120,9 @@ class Tracker:
 
 
 def _taken(track: Track, points: Array, fix: Fix, forecast: Forecast, recovery: str) -> Outcome:
-    pose = track.take(points, fix, forecast)
+    pose, match = track.take(points, fix, forecast)
     return Outcome(
-        pose, track.motion.twist, track.drift, forecast.elapsed, fix.match, track.report, '',
+        pose, track.motion.twist, track.drift, forecast.elapsed, match, track.report, '',
         recovery)
 
 

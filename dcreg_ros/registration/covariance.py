@@ -12,6 +12,10 @@ things make that larger than ``s^2 H^-1``:
   been left out (cluster-robust covariance: Liang and Zeger, 1986; CR3 of Bell and McCaffrey,
   2002);
 * weak motions, held to a prediction, have the variance of that prediction.
+
+What noise tells of weak motions is nothing to rely on, so errors are those without it. What drives
+show, though, is that a prediction does best if it counts as if that were knowledge: it is trusted
+so in the end.
 """
 
 from typing import NamedTuple
@@ -45,14 +49,19 @@ class PoseUncertainty(NamedTuple):
 
     Attributes
     ----------
-    covariance : (6, 6) float array
-        Of ``[rotation, translation]`` in the body frame [rad^2, rad m, m^2].
+    own : (6, 6) float array
+        Of what the matches are to blame for, ``[rotation, translation]`` in the body frame
+        [rad^2, rad m, m^2].
     guess_share : (6, 6) float array
-        The error of the guess, times this, is in the result.
+        The error of the guess, times this, is in the result: of weak motions all where a
+        mitigation holds them to it, of others nothing.
+    covariance : (6, 6) float array
+        Of both, within bounds.
     """
 
-    covariance: Matrix
+    own: Matrix
     guess_share: Matrix
+    covariance: Matrix
 
 
 def residual_variance(equations: NormalEquations) -> float:
@@ -88,10 +97,11 @@ def registration_covariance(
     equations: NormalEquations,
     sums: ClusterSums,
     weight: Matrix,
+    holding: DegeneracyReport | None,
     guess_covariance: Matrix | None,
     min_sigma: float,
     max_sigma: float,
-) -> PoseUncertainty:
+) -> tuple[PoseUncertainty, PoseUncertainty]:
     """Covariance of a registration, see above.
 
     Parameters
@@ -102,6 +112,9 @@ def registration_covariance(
         Of the same matches.
     weight : (6, 6) float array
         Information of the guess in the solution, on the scale of the Hessian.
+    holding : DegeneracyReport or None
+        By which weak motions are held to the guess and what noise tells of them is taken out, as
+        mitigation "prior" does.
     guess_covariance : (6, 6) float array or None
         Of the guess, body frame. None: nothing is known, `max_sigma` in every direction.
     min_sigma, max_sigma : float
@@ -109,26 +122,43 @@ def registration_covariance(
 
     Returns
     -------
-    PoseUncertainty
-        Symmetric, eigenvalues within the squared bounds.
+    errors : PoseUncertainty
+        Symmetric, eigenvalues of `covariance` within the squared bounds.
+    trusted : PoseUncertainty
+        As if what noise tells of weak motions were knowledge.
     """
     guess = np.eye(6) * max_sigma**2 if guess_covariance is None else guess_covariance
-    return PoseUncertainty(*_uncertainty(
-        equations, sums, weight, np.ascontiguousarray(guess), residual_variance(equations),
-        min_sigma, max_sigma))
+    guess = np.ascontiguousarray(guess)
+    variance = residual_variance(equations)
+    # What nobody knows is as uncertain as it may be, and no inverse is singular.
+    unknown = np.eye(6) * (variance / max_sigma**2)
+    answer, meat = _answer_and_meat(equations, sums)
+    trusted = PoseUncertainty(*_uncertainty(
+        answer, meat + variance * unknown, weight, unknown, guess, min_sigma, max_sigma))
+    if holding is None or not len(holding.weak_twists):
+        return trusted, trusted
+    told = np.eye(6) - holding.noise_share
+    firm, weak = (np.eye(6) - holding.projector).T, told @ holding.projector
+    errors = PoseUncertainty(*_uncertainty(
+        firm.T @ answer @ firm + weak @ equations.hessian @ weak.T,
+        told @ meat @ told.T + variance * unknown, weight, unknown, guess, min_sigma, max_sigma))
+    return errors, trusted
 
 
 @njit(cache=True, nogil=True)
-def _uncertainty(equations, sums, weight, guess, variance, min_sigma, max_sigma):
-    """Fields of :class:`PoseUncertainty`; `guess` (6, 6) is the covariance of the guess."""
+def _answer_and_meat(equations, sums):
+    """How the gradient answers (6, 6), and how it scatters (6, 6)."""
     missing = max(MIN_RESIDUAL**2 - equations.error2 / max(equations.weight, 1e-9), 0.0)
-    meat = sums.meat + missing * equations.hessian
-    # What nobody knows is as uncertain as it may be, and no inverse is singular.
-    unknown = np.eye(6) * (variance / max_sigma**2)
-    inverse = np.linalg.inv(_answer(equations, sums) + weight + unknown)
+    return _answer(equations, sums), sums.meat + missing * equations.hessian
+
+
+@njit(cache=True, nogil=True)
+def _uncertainty(answer, meat, weight, unknown, guess, min_sigma, max_sigma):
+    """Fields of :class:`PoseUncertainty`; `guess` (6, 6) is the covariance of the guess."""
+    inverse = np.linalg.inv(answer + weight + unknown)
     share = inverse @ weight
-    covariance = inverse @ (meat + variance * unknown) @ inverse + share @ guess @ share.T
-    return _bounded(covariance, min_sigma, max_sigma), share
+    own = inverse @ meat @ inverse
+    return own, share, _bounded(own + share @ guess @ share.T, min_sigma, max_sigma)
 
 
 @njit(cache=True, nogil=True)

@@ -150,11 +150,12 @@ def iterate(
                          and np.linalg.norm(delta[3:]) < config.translation_tolerance)
     assert equations is not None  # max_iterations is at least 1
     weight = guess_weight(report, config, _belief(report, equations, guess_covariance))
-    uncertainty = registration_covariance(
+    errors, trusted = registration_covariance(
         equations, sums_of(matcher, transform, equations.hessian + weight), weight,
+        report if config.mitigation == 'prior' else None,
         guess_covariance, config.min_sigma, config.max_sigma)
     return _success(
-        transform, converged, history, equations, uncertainty, num_points,
+        transform, converged, history, equations, errors, trusted, num_points,
         _on_surfaces(matcher, transform))
 
 
@@ -219,8 +220,8 @@ def _analyze(
 
 def _success(
     transform: NDArray[np.float64], converged: bool, history: list[Iteration],
-    equations: NormalEquations, uncertainty: PoseUncertainty, num_points: int,
-    surfaces: tuple[int, int],
+    equations: NormalEquations, errors: PoseUncertainty, trusted: PoseUncertainty,
+    num_points: int, surfaces: tuple[int, int],
 ) -> RegistrationResult:
     last = history[-1]
     near, on = surfaces
@@ -233,12 +234,13 @@ def _success(
         num_matches=last.num_matches,
         failure_reason='',
         hessian=equations.hessian,
-        covariance=uncertainty.covariance,
-        guess_share=uncertainty.guess_share,
+        covariance=errors.covariance,
         degeneracy=last.degeneracy,
         history=tuple(history),
         near_surface=near / num_points,
         on_surface=on / num_points,
+        errors=errors,
+        trusted=trusted,
     )
 
 
@@ -247,6 +249,8 @@ def _failure(
     config: RegistrationConfig,
 ) -> RegistrationResult:
     degeneracy: DegeneracyReport | None = history[-1].degeneracy if history else None
+    nothing = np.eye(6) * config.max_sigma**2
+    unknown = PoseUncertainty(nothing, np.zeros((6, 6)), nothing)
     return RegistrationResult(
         transform=transform,
         converged=False,
@@ -256,7 +260,9 @@ def _failure(
         num_matches=0,
         failure_reason=reason,
         hessian=np.zeros((6, 6)),
-        covariance=np.eye(6) * config.max_sigma**2,
+        covariance=nothing,
         degeneracy=degeneracy,
         history=tuple(history),
+        errors=unknown,
+        trusted=unknown,
     )

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one registration returns."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcreg_ros.degeneracy.report import DegeneracyReport
+from dcreg_ros.registration.covariance import PoseUncertainty
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,11 @@ class RegistrationResult:
         Of `hessian`; None where the registration failed before there was one.
     history : tuple of Iteration
         One entry per iteration.
-    guess_share : (6, 6) float array
-        How much of an error of the guess is left in the result: of weak motions all where a
-        mitigation holds them to it, of others nothing.
+    errors : PoseUncertainty
+        What `covariance` is made of.
+    trusted : PoseUncertainty
+        The same as if what noise tells of weak motions were knowledge, by which a prediction is
+        weighed (`odometry/fusion.py`).
     near_surface, on_surface : float
         Share of the source points that have a surface of the target within the search radius, and
         share that lie on it, within :data:`~dcreg_ros.registration.register.ON_SURFACE`. Their
@@ -80,6 +83,7 @@ class RegistrationResult:
     covariance: NDArray[np.float64]
     degeneracy: DegeneracyReport | None
     history: tuple[Iteration, ...]
-    guess_share: NDArray[np.float64] = field(default_factory=lambda: np.zeros((6, 6)))
+    errors: PoseUncertainty
+    trusted: PoseUncertainty
     near_surface: float = 0.0
     on_surface: float = 0.0

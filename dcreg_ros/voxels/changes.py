@@ -26,14 +26,17 @@ BATCH = 256
 
 
 @njit(cache=True, nogil=True)
-def add(points, pose, rays, start, cell_size, reach, rows, masks, cells, size, blocks, fixed):
+def add(
+    points, pose, rays, start, cell_size, reach, rows, masks, cells, size, blocks, fixed, old
+):
     """Take in points (N, 3) from row `start` on; returns the sizes and the row it came to.
 
     It comes to the end, or to where there is no room in the tables, or none in `cells` unless
-    these are `fixed`: then it does without more cells.
+    these are `fixed`: then it does without more cells. Last it returns the sum over points of
+    what share they are of their cells, all of those that are not among the first `old`.
     """
     keys, likely = np.empty(BATCH, np.int64), np.empty(BATCH, np.int64)
-    offsets, ways = np.empty((BATCH, 3)), np.empty((BATCH, 3))
+    offsets, ways, renewed = np.empty((BATCH, 3)), np.empty((BATCH, 3)), 0.0
     for begin in range(start, points.shape[0], BATCH):
         batch = points[begin:begin + BATCH]
         _locate(batch, pose, rays, cell_size, reach, rows, keys, offsets, ways, likely)
@@ -48,7 +51,7 @@ def add(points, pose, rays, start, cell_size, reach, rows, masks, cells, size, b
                     row = rows[slot, 1]
                 elif 2 * size >= rows.shape[0] or 2 * blocks >= masks.shape[0] or (
                         full and not fixed):
-                    return size, blocks, begin + m
+                    return size, blocks, begin + m, renewed
                 elif full:
                     continue
                 else:
@@ -57,10 +60,11 @@ def add(points, pose, rays, start, cell_size, reach, rows, masks, cells, size, b
                     blocks += _begin(masks, cells, key, row)
                     size += 1
             _accumulate(cells.moments[row], offsets[m], ways[m])
+            renewed += 1.0 if row >= old else 1.0 / cells.moments[row, 0]
             if cells.moments[row, 0] >= SATURATED:
                 cells.moments[row] *= np.float32(0.5)
                 cells.fitted[row] *= np.float32(0.5)
-    return size, blocks, points.shape[0]
+    return size, blocks, points.shape[0], renewed
 
 
 @njit(cache=True, nogil=True)

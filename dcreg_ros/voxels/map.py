@@ -93,7 +93,7 @@ class VoxelMap:
 
     def insert(
         self, points: NDArray[np.float64], pose: NDArray[np.float64], rays: bool = True
-    ) -> None:
+    ) -> float:
         """Add points and forget some of the cells beyond the radius.
 
         Parameters
@@ -104,12 +104,18 @@ class VoxelMap:
             ``T_map_sensor`` [m].
         rays : bool
             Whether the points were seen from the origin of their frame.
+
+        Returns
+        -------
+        float
+            Share of these points in all that their cells have seen, the mean over the points.
         """
-        before, done = self._size, 0
+        before, done, renewed = self._size, 0, 0.0
         while True:
-            self._size, self._blocks, done = add(
+            self._size, self._blocks, done, part = add(
                 points, pose, rays, done, self.cell_size, self._reach(), self.rows, self.masks,
-                self.cells, self._size, self._blocks, self.max_cells is not None)
+                self.cells, self._size, self._blocks, self.max_cells is not None, before)
+            renewed += part
             if done == len(points):
                 break
             self._make_room()
@@ -121,6 +127,7 @@ class VoxelMap:
                 self.cells, self._size, self._blocks, self._cursor, work, pose[:3, 3].copy(),
                 self._reach(), self.cell_size)
             self._entered = min(self._entered, self._size)
+        return renewed / max(len(points), 1)
 
     def _reach(self) -> float:
         """Distance [m] beyond which cells go, so that what is farthest leaves a full map first."""
