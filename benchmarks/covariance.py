@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether covariances tell the truth: Monte-Carlo registrations and odometry with exact truth.
 
-``python benchmarks/covariance.py [--quick]`` prints a table of registrations and three of drives. NEES is the squared error in units
-of its covariance: 6 on average where that is right, more where it is too small.
+``python benchmarks/covariance.py [--quick]`` prints a table of registrations and three of drives.
+NEES is the squared error in units of its covariance: 6 on average where that is right, more where
+it is too small.
 """
 
 import argparse
