@@ -89,6 +89,19 @@ def test_wheels_that_are_too_large_are_so_in_every_scan():
     assert sigmas(drift.pose) == pytest.approx(np.hypot(again, 10 * PRIOR_FLOOR), rel=1e-6)
 
 
+def test_after_long_in_a_tunnel_what_is_firm_is_as_known_as_before():
+    drift, axis = Drift(1e-9, 100.0), np.array([0.0, 0.0, 0.0, 1.0, 0.03, 0.0])
+    axis /= np.linalg.norm(axis)
+    share = np.outer(axis, axis)
+    across = np.array([0.0, 0.0, 0.0, -axis[4], axis[3], 0.0])
+    for _ in range(20000):
+        drift.foresee(EYE, DT, WALK2)
+        drift.add(found((EYE - share) * 0.01**2, share), DT, 0.0, EYE)
+    assert np.sqrt(axis @ drift.pose @ axis) == pytest.approx(100.0, rel=1e-3)
+    assert np.sqrt(across @ drift.pose @ across) == pytest.approx(0.01, rel=0.01)
+    assert sigmas(drift.pose)[[0, 1, 2, 5]] == pytest.approx(np.full(4, 0.01), rel=0.01)
+
+
 def test_what_was_lost_and_is_found_again_is_as_known_as_the_map():
     drift, own = Drift(1e-9, 1e6), EYE * 0.01**2
     drift.foresee(EYE, DT, WALK2)

@@ -112,7 +112,8 @@ class Drift:
         floor = PRIOR_FLOOR if self._told else np.zeros(6)
         self._joint, self.motion, step = _go_on(
             self._joint, own, np.ascontiguousarray(share), elapsed,
-            np.ascontiguousarray(followed), np.ascontiguousarray(gain), floor, self._told)
+            np.ascontiguousarray(followed), np.ascontiguousarray(gain), floor, self._told,
+            3.0 * self._limits[1] ** 2)
         self.step = bounded(step, *self._limits)
         self.pose = bounded(self._joint[_POSE, _POSE], *self._limits)
 
@@ -127,10 +128,11 @@ def _seen_from(joint, moved):
 
 
 @njit(cache=True, nogil=True)
-def _go_on(joint, own, share, elapsed, followed, gain, floor, told):
+def _go_on(joint, own, share, elapsed, followed, gain, floor, told, most):
     """Covariance (18, 18) after a scan, that of its motion and of its registration (6, 6).
 
-    What was told of the motion has an error of its own of `floor` (6,), and is no velocity.
+    What was told of the motion has an error of its own of `floor` (6,), and is no velocity. No
+    variance grows beyond `most`, in which the small ones would be lost by rounding.
     """
     eye = np.eye(6)
     noise = np.zeros((12, 12))
@@ -150,4 +152,8 @@ def _go_on(joint, own, share, elapsed, followed, gain, floor, told):
     foreseen = elapsed**2 * joint[12:, 12:] + noise[6:, 6:]
     step = own + share @ foreseen @ share.T
     joint = after @ joint @ after.T + felt @ noise @ felt.T
-    return 0.5 * (joint + joint.T), motion, step
+    joint = 0.5 * (joint + joint.T)
+    if np.trace(joint) > most:
+        values, vectors = np.linalg.eigh(joint)
+        joint = (vectors * np.minimum(values, most)) @ vectors.T
+    return joint, motion, step
