@@ -9,7 +9,8 @@ import numpy as np
 import dcreg_ros
 from dcreg_ros.config import OdometryConfig
 from dcreg_ros.geometry.se3 import local, retract
-from dcreg_ros.odometry.locate import Forecast, locate
+from dcreg_ros.odometry.forecast import Forecast
+from dcreg_ros.odometry.locate import locate
 from dcreg_ros.odometry.preprocess import prepare
 from dcreg_ros.simulation.lidar import LidarModel
 from dcreg_ros.simulation.recording import simulate

@@ -13,6 +13,7 @@ from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.geometry.se3 import local, retract
 from dcreg_ros.odometry.belief import fit_of, is_doubtful, misfit, score_of, stray_of
+from dcreg_ros.odometry.forecast import Forecast
 from dcreg_ros.odometry.fusion import fuse
 from dcreg_ros.odometry.search import search
 from dcreg_ros.registration.covariance import bounded
@@ -51,40 +52,6 @@ FITS_MODEL = 0.9
 BETTER_FREE, SURPRISING = 0.03, 0.02
 """Share of the points by which this has to fit better, and how much more for every factor e of
 the squared surprise."""
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """Where a scan is expected.
-
-    Attributes
-    ----------
-    time : float
-        Of the scan [s].
-    elapsed : float
-        Since the last pose that was found [s].
-    pose : (4, 4) float array
-        ``T_odom_lidar`` [m].
-    twist : (6,) float array
-        ``[w, v]`` in the LiDAR frame [rad/s, m/s].
-    covariance : (6, 6) float array
-        Of the motion since the last pose that was found, body frame [rad^2, m^2].
-    last : (4, 4) float array or None
-        The last pose that was found, if any [m].
-    missed : int
-        Scans in a row that were not found since.
-    told : bool
-        Whether wheels or another odometry foresee it, not the motion until here.
-    """
-
-    time: float
-    elapsed: float
-    pose: Array
-    twist: Array
-    covariance: Array
-    last: Array | None
-    missed: int
-    told: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from dcreg_ros.config import OdometryConfig
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.geometry.se3 import adjoint, inverse, local, log_se3
 from dcreg_ros.odometry.drift import Drift
-from dcreg_ros.odometry.locate import Fix, Forecast, locate
+from dcreg_ros.odometry.forecast import Forecast
+from dcreg_ros.odometry.locate import Fix, locate
 from dcreg_ros.odometry.motion import MotionModel
 from dcreg_ros.odometry.motion_noise import MotionNoise
 from dcreg_ros.registration.result import RegistrationResult

@@ -11,7 +11,8 @@ from dcreg_ros.config import OdometryConfig
 from dcreg_ros.degeneracy.report import DegeneracyReport
 from dcreg_ros.geometry.se3 import local
 from dcreg_ros.odometry.drift import Drift
-from dcreg_ros.odometry.locate import Fix, Forecast
+from dcreg_ros.odometry.forecast import Forecast
+from dcreg_ros.odometry.locate import Fix
 from dcreg_ros.odometry.motion import MAX_EXTRAPOLATION
 from dcreg_ros.odometry.track import Track
 from dcreg_ros.registration.result import RegistrationResult
