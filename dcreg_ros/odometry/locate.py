@@ -16,7 +16,7 @@ from dcreg_ros.odometry.belief import fit_of, is_doubtful, misfit, score_of, str
 from dcreg_ros.odometry.forecast import Forecast
 from dcreg_ros.odometry.fusion import fuse
 from dcreg_ros.odometry.search import search
-from dcreg_ros.registration.covariance import bounded
+from dcreg_ros.registration.covariance import PoseUncertainty, bounded
 from dcreg_ros.registration.register import register
 from dcreg_ros.registration.result import RegistrationResult
 from dcreg_ros.voxels.map import VoxelMap
@@ -192,10 +192,19 @@ def _search(
         _refine(voxels, keypoints, place, how) for trial in better[:FINALISTS]
         for place, how in _ways(trial, forecast.pose, config)), key=merit)
     # What the map does not tell is still known from the prediction alone.
-    trusted = refined.trusted
-    left = trusted.guess_share @ forecast.covariance @ trusted.guess_share.T
-    return dataclasses.replace(refined, trusted=trusted._replace(covariance=bounded(
-        trusted.covariance + left, config.min_sigma, config.max_sigma)))
+    errors, trusted = (
+        _with(of, forecast.covariance, config) for of in (refined.errors, refined.trusted))
+    return dataclasses.replace(
+        refined, covariance=errors.covariance, errors=errors, trusted=trusted)
+
+
+def _with(
+    known: PoseUncertainty, prediction: Array, config: RegistrationConfig
+) -> PoseUncertainty:
+    """Add what is left of the covariance of a `prediction` in what is `known`."""
+    left = known.guess_share @ prediction @ known.guess_share.T
+    return known._replace(
+        covariance=bounded(known.covariance + left, config.min_sigma, config.max_sigma))
 
 
 def _ways(

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from dcreg_ros.config import OdometryConfig
 from dcreg_ros.geometry.se3 import check_transform, exp_se3
 from dcreg_ros.odometry.frame import Frame
-from dcreg_ros.odometry.motion import MIN_STEP
 from dcreg_ros.odometry.preprocess import Scan, middle_of_sweep, prepare
 from dcreg_ros.odometry.tracker import Outcome, Tracker
 from dcreg_ros.registration.covariance import bounded, to_ros_order
@@ -102,12 +101,8 @@ class LidarOdometry:
             'map': mapped - registered,
             'total': mapped - began,
         }
-        twist = outcome.twist if guess is None else forecast.twist
-        known = outcome.drift.motion if guess is None else forecast.covariance
-        pose = outcome.pose @ exp_se3(-middle * twist)
-        # The error of the velocity, over the time from the stamp to the middle of the sweep.
-        covariance = outcome.drift.pose + (middle / max(outcome.elapsed, MIN_STEP)) ** 2 * known
-        return self._frame(stamp, pose, covariance, scan, outcome, timings)
+        told = outcome.twist if guess is None else forecast.twist
+        return self._frame(stamp, middle, told, scan, outcome, timings)
 
     def _preprocess(
         self, points: Array, times: Array | None, middle: float, twist: Array
@@ -118,13 +113,14 @@ class LidarOdometry:
         return prepare(points, times, middle, twist, config, most)
 
     def _frame(
-        self, stamp: float, pose: Array, covariance: Array, scan: Scan, outcome: Outcome,
+        self, stamp: float, middle: float, told: Array, scan: Scan, outcome: Outcome,
         timings: dict[str, float],
     ) -> Frame:
-        """All that is known after a scan, with the `pose` (4, 4) at its stamp.
+        """All that is known after a scan, with the pose at its stamp.
 
-        Its `covariance` (6, 6) is that of rotation and translation in the body frame.
+        The outcome is for the `middle` of the sweep [s], the velocity between them `told` (6,).
         """
+        pose = outcome.pose @ exp_se3(-middle * told)
         config = self.config.registration
         match, trouble, twist = outcome.match, outcome.trouble, outcome.twist
         twist_covariance = np.eye(6) * config.max_sigma**2
@@ -135,8 +131,7 @@ class LidarOdometry:
         return Frame(
             stamp=stamp,
             pose=pose,
-            covariance=to_ros_order(
-                bounded(covariance, config.min_sigma, config.max_sigma), pose[:3, :3]),
+            covariance=to_ros_order(outcome.drift.at(middle), pose[:3, :3]),
             twist=np.concatenate([twist[3:], twist[:3]]),
             twist_covariance=bounded(twist_covariance, config.min_sigma, config.max_sigma),
             registration=match,

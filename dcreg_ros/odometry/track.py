@@ -86,7 +86,8 @@ class Track:
         pose : (4, 4) float array
             ``T_odom_lidar`` [m].
         match : RegistrationResult or None
-            That of `fix`, with the covariance it has where the pose before is all that is known.
+            That of `fix`, with the covariance it has by the drift: had the map and the pose before
+            been exact.
         """
         match = fix.match
         pose = forecast.pose if match is None else match.transform
@@ -100,8 +101,10 @@ class Track:
                 self.noise.learn(local(foreseen, pose), known)
             gain = self.noise.velocity_gain()
             self._foresee(self.drift, pose, forecast)
-            self.drift.add(match.errors, forecast.elapsed, renewed, gain)
-            match = dataclasses.replace(match, covariance=self.drift.step)
+            self.drift.add(match.errors, renewed, gain)
+            step = self.drift.step
+            match = dataclasses.replace(
+                match, covariance=step, errors=match.errors._replace(covariance=step))
         if len(self.map):
             self.motion.correct(forecast.time, pose, gain)
         self.report = None if match is None else match.degeneracy
@@ -111,16 +114,18 @@ class Track:
     def _foresee(self, drift: Drift, pose: Array, forecast: Forecast) -> None:
         """Let `drift` go on from the last pose to this one (4, 4)."""
         assert self.motion.pose is not None
-        back = inverse(pose) @ self.motion.pose
-        told = log_se3(back) if forecast.told else None
-        drift.foresee(adjoint(back), forecast.elapsed, self.noise.walk2, told)
+        told = None
+        if forecast.told:
+            told = log_se3(inverse(self.motion.pose) @ forecast.pose)
+        drift.foresee(
+            adjoint(inverse(pose) @ self.motion.pose), forecast.elapsed, self.noise.walk2, told)
 
     def miss(self, forecast: Forecast) -> Drift:
         """Go on without the scan; returns how certain the predicted pose is."""
         drift = copy.copy(self.drift)
         if self.motion.pose is not None:
             self._foresee(drift, forecast.pose, forecast)
-            drift.coast(forecast.elapsed)
+            drift.coast()
         self.motion.miss(forecast.time)
         self.report = None
         self.missed += 1
@@ -130,6 +135,7 @@ class Track:
         """Begin another map with a scan, at its predicted pose."""
         track = Track(self.config)
         track.drift, track.noise = copy.copy(drift), copy.copy(self.noise)
+        track.drift.begin_map()
         if self.motion.pose is not None:
             track.noise.found(forecast.covariance, forecast.elapsed)
         track.motion = self.motion.moved_on(forecast.time, forecast.pose)

@@ -152,7 +152,7 @@ def iterate(
     weight = guess_weight(report, config, _belief(report, equations, guess_covariance))
     errors, trusted = registration_covariance(
         equations, sums_of(matcher, transform, equations.hessian + weight), weight,
-        report if config.mitigation == 'prior' else None,
+        report if config.mitigation == 'prior' and config.prior_weight > 0.0 else None,
         guess_covariance, config.min_sigma, config.max_sigma)
     return _success(
         transform, converged, history, equations, errors, trusted, num_points,

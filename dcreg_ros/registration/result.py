@@ -56,7 +56,8 @@ class RegistrationResult:
     hessian : (6, 6) float array
         Of the last iteration, rotation before translation, body frame; zeros where it failed.
     covariance : (6, 6) float array
-        Of ``[rotation, translation]`` in the body frame [rad^2, m^2].
+        Of ``[rotation, translation]`` in the body frame [rad^2, m^2]. In a drive weak motions have
+        the variance of the motion since the last scan.
     degeneracy : DegeneracyReport or None
         Of `hessian`; None where the registration failed before there was one.
     history : tuple of Iteration

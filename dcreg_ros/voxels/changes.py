@@ -10,6 +10,7 @@ from numba import njit
 from dcreg_ros.voxels.hashing import (
     CELL_LIMIT,
     EMPTY,
+    find,
     find_slot,
     home_slot,
     pack,
@@ -26,17 +27,14 @@ BATCH = 256
 
 
 @njit(cache=True, nogil=True)
-def add(
-    points, pose, rays, start, cell_size, reach, rows, masks, cells, size, blocks, fixed, old
-):
+def add(points, pose, rays, start, cell_size, reach, rows, masks, cells, size, blocks, fixed):
     """Take in points (N, 3) from row `start` on; returns the sizes and the row it came to.
 
     It comes to the end, or to where there is no room in the tables, or none in `cells` unless
-    these are `fixed`: then it does without more cells. Last it returns the sum over points of
-    what share they are of their cells, all of those that are not among the first `old`.
+    these are `fixed`: then it does without more cells.
     """
     keys, likely = np.empty(BATCH, np.int64), np.empty(BATCH, np.int64)
-    offsets, ways, renewed = np.empty((BATCH, 3)), np.empty((BATCH, 3)), 0.0
+    offsets, ways = np.empty((BATCH, 3)), np.empty((BATCH, 3))
     for begin in range(start, points.shape[0], BATCH):
         batch = points[begin:begin + BATCH]
         _locate(batch, pose, rays, cell_size, reach, rows, keys, offsets, ways, likely)
@@ -51,7 +49,7 @@ def add(
                     row = rows[slot, 1]
                 elif 2 * size >= rows.shape[0] or 2 * blocks >= masks.shape[0] or (
                         full and not fixed):
-                    return size, blocks, begin + m, renewed
+                    return size, blocks, begin + m
                 elif full:
                     continue
                 else:
@@ -60,11 +58,26 @@ def add(
                     blocks += _begin(masks, cells, key, row)
                     size += 1
             _accumulate(cells.moments[row], offsets[m], ways[m])
-            renewed += 1.0 if row >= old else 1.0 / cells.moments[row, 0]
             if cells.moments[row, 0] >= SATURATED:
                 cells.moments[row] *= np.float32(0.5)
                 cells.fitted[row] *= np.float32(0.5)
-    return size, blocks, points.shape[0], renewed
+    return size, blocks, points.shape[0]
+
+
+@njit(cache=True, nogil=True)
+def seen(points, pose, cell_size, rows, cells):
+    """How many points (N,) the cells of some `points` (N, 3) have seen."""
+    out, t = np.zeros(points.shape[0]), pose[:3] / cell_size
+    for n in range(points.shape[0]):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        fx = t[0, 0] * x + t[0, 1] * y + t[0, 2] * z + t[0, 3]
+        fy = t[1, 0] * x + t[1, 1] * y + t[1, 2] * z + t[1, 3]
+        fz = t[2, 0] * x + t[2, 1] * y + t[2, 2] * z + t[2, 3]
+        if abs(fx) < CELL_LIMIT and abs(fy) < CELL_LIMIT and abs(fz) < CELL_LIMIT:
+            row = find(rows, pack(int(np.floor(fx)), int(np.floor(fy)), int(np.floor(fz))))
+            if row >= 0:
+                out[n] = cells.moments[row, 0]
+    return out
 
 
 @njit(cache=True, nogil=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.voxels.changes import add, enter, forget
+from dcreg_ros.voxels.changes import add, enter, forget, seen
 from dcreg_ros.voxels.hashing import make_table, unpack
 
 CELLS_PER_EDGE = 2
@@ -23,6 +23,8 @@ there is no plane."""
 WORK = 2048
 """Cells looked at in each scan for forgetting, and entered into larger tables while these are
 made, beside twice those that were added."""
+SOME = 500
+"""Points that are asked how new the map is where they are; at most twice as many."""
 SPARE = 8.0
 """With less than this share of the room left, one in so many, what is farthest makes way."""
 
@@ -108,17 +110,20 @@ class VoxelMap:
         Returns
         -------
         float
-            Share of these points in all that their cells have seen, the mean over the points.
+            How new the map is where they are: the share of the points of a cell that are of
+            these, the mean over (some of) them.
         """
-        before, done, renewed = self._size, 0, 0.0
+        some = np.ascontiguousarray(points[::max(len(points) // SOME, 1)])
+        old = self._seen(some, pose)
+        before, done = self._size, 0
         while True:
-            self._size, self._blocks, done, part = add(
+            self._size, self._blocks, done = add(
                 points, pose, rays, done, self.cell_size, self._reach(), self.rows, self.masks,
-                self.cells, self._size, self._blocks, self.max_cells is not None, before)
-            renewed += part
+                self.cells, self._size, self._blocks, self.max_cells is not None)
             if done == len(points):
                 break
             self._make_room()
+        now = self._seen(some, pose)
         work = WORK + 2 * (self._size - before)
         self._enlarge(work)
         if np.isfinite(self.radius):
@@ -127,7 +132,13 @@ class VoxelMap:
                 self.cells, self._size, self._blocks, self._cursor, work, pose[:3, 3].copy(),
                 self._reach(), self.cell_size)
             self._entered = min(self._entered, self._size)
-        return renewed / max(len(points), 1)
+        taken = now > 0.0
+        share = np.maximum(1.0 - old[taken] / now[taken], 0.0)
+        return float(share.mean()) if len(share) else 0.0
+
+    def _seen(self, points: NDArray[np.float64], pose: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How many points (N,) the cells of these (N, 3) have seen."""
+        return np.asarray(seen(points, pose, self.cell_size, self.rows, self.cells))
 
     def _reach(self) -> float:
         """Distance [m] beyond which cells go, so that what is farthest leaves a full map first."""
