@@ -128,6 +128,32 @@ def test_scans_with_nearly_the_same_stamp_do_no_harm():
     assert (sigmas(drift.pose) < 0.02).all()
 
 
+@pytest.mark.parametrize('apart', [1e-12, 1e-8, 1e-7, 1e-4])
+def test_a_scan_with_nearly_the_stamp_of_the_last_is_one_like_others(apart):
+    scans = simulate('room', 14, LidarModel(columns=512), 1).scans
+    for late in (1, 6):
+        odometry, clean = dcreg_ros.LidarOdometry(), dcreg_ros.LidarOdometry()
+        for k, scan in enumerate(scans):
+            stamp = 0.1 * k if k != late else 0.1 * (k - 1) + apart
+            frame = odometry.process(scan.points, scan.times, np.float64(stamp))
+            other = clean.process(scan.points, scan.times, 0.1 * k)
+        assert np.abs(frame.pose - other.pose).max() < 0.02
+        assert (sigmas(frame.covariance) < 3.0 * sigmas(other.covariance)).all()
+
+
+def test_a_full_map_keeps_what_is_near():
+    config = dcreg_ros.OdometryConfig()
+    config = replace(config, map=replace(config.map, max_cells=2000))
+    odometry = dcreg_ros.LidarOdometry(config)
+    recording = simulate('room', 14, LidarModel(columns=512), 1)
+    for scan in recording.scans:
+        frame = odometry.process(scan.points, scan.times, scan.stamp)
+        assert len(odometry.map_points()) > 500
+    assert frame.status == 'tracking'
+    off = log_se3(inverse(inverse(recording.poses[0]) @ recording.poses[-1]) @ frame.pose)
+    assert np.linalg.norm(off[3:]) < 0.03
+
+
 def test_another_map_is_as_uncertain_as_where_it_begins():
     """Carried into a tank: its map begins at a pose that nobody has seen."""
     lidar = LidarModel(columns=512)

@@ -163,7 +163,7 @@ def check_transform(transform: ArrayLike, name: str) -> Matrix:
     """
     if np.asarray(transform).dtype.kind not in 'fiu':
         raise ValueError(f'{name} should hold real numbers, not {np.asarray(transform).dtype}')
-    out = np.array(transform, dtype=np.float64)
+    out = np.array(transform, dtype=np.float64, order='C')
     if out.shape != (4, 4):
         raise ValueError(f'{name} should have shape (4, 4), not {out.shape}')
     if not np.isfinite(out).all():

@@ -43,7 +43,7 @@ class MotionModel:
     def _step(self, time: float) -> float:
         """Seconds since the last scan."""
         step = time - self._time
-        return step if step > 0.0 else self._period
+        return step if step >= MIN_STEP else self._period
 
     def predict(self, time: float, offset: float, prior: Matrix | None) -> tuple[Matrix, Matrix]:
         """Predict the pose at `time` and the twist around it.
@@ -73,7 +73,8 @@ class MotionModel:
         if prior is not None:
             since, pose = self._stamped or (self._time, self.pose)
             passed = time - offset - since
-            twist = log_se3(inverse(pose) @ prior) / max(passed if passed > 0 else step, MIN_STEP)
+            over = max(passed if passed >= MIN_STEP else step, MIN_STEP)
+            twist = log_se3(inverse(pose) @ prior) / over
             return prior @ exp_se3(twist * offset), twist
         return self.pose @ exp_se3(self.twist * min(step, MAX_EXTRAPOLATION)), self.twist
 

@@ -85,6 +85,7 @@ class LidarOdometry:
         """
         began = time.perf_counter()
         cloud, offsets = _check_scan(points, times, stamp)
+        stamp = float(stamp)
         guess = None if prior is None else check_transform(prior, 'prior')
         middle = middle_of_sweep(offsets)
         track = self._tracker.track

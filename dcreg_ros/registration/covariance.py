@@ -132,24 +132,40 @@ def registration_covariance(
     variance = residual_variance(equations)
     # What nobody knows is as uncertain as it may be, and no inverse is singular.
     unknown = np.eye(6) * (variance / max_sigma**2)
-    answer, meat = _answer_and_meat(equations, sums)
+    answer, meat = _answer_and_meat(equations, sums, LEAST_ANSWER)
     trusted = PoseUncertainty(*_uncertainty(
         answer, meat + variance * unknown, weight, unknown, guess, min_sigma, max_sigma))
     if holding is None or not len(holding.weak_twists):
         return trusted, trusted
     told = np.eye(6) - holding.noise_share
-    firm, weak = (np.eye(6) - holding.projector).T, told @ holding.projector
+    firm = (np.eye(6) - holding.projector).T
+    heard = _heard(holding, equations.hessian, told, _answer_and_meat(equations, sums, 0.0)[0])
     errors = PoseUncertainty(*_uncertainty(
-        firm.T @ answer @ firm + weak @ equations.hessian @ weak.T,
-        told @ meat @ told.T + variance * unknown, weight, unknown, guess, min_sigma, max_sigma))
+        firm.T @ answer @ firm + heard, told @ meat @ told.T + variance * unknown, weight,
+        unknown, guess, min_sigma, max_sigma))
     return errors, trusted
 
 
+def _heard(holding: DegeneracyReport, hessian: Matrix, told: Matrix, answer: Matrix) -> Matrix:
+    """How the gradient answers to weak motions (6, 6) once it is `told` (6, 6) of noise no more.
+
+    That takes some of what is in it, of which `answer` (6, 6) is the part that answers.
+    """
+    twists = holding.weak_twists.T
+    values, modes = np.linalg.eigh(twists.T @ hessian @ twists)
+    roots = np.sqrt(np.maximum(values, ZERO * max(float(values[-1]), ZERO)))
+    out_of, into = twists @ (modes / roots), (modes * roots).T
+    shares, kept = np.linalg.eigh(out_of.T @ (told @ hessian) @ out_of)
+    root = (kept * np.sqrt(np.clip(shares, 0.0, 1.0))) @ kept.T
+    rows = root @ into @ np.linalg.pinv(twists) @ holding.projector.T
+    return np.ascontiguousarray(rows.T @ (out_of.T @ answer @ out_of) @ rows)
+
+
 @njit(cache=True, nogil=True)
-def _answer_and_meat(equations, sums):
-    """How the gradient answers (6, 6), and how it scatters (6, 6)."""
+def _answer_and_meat(equations, sums, least):
+    """How the gradient answers (6, 6), by `least` of it or more, and how it scatters (6, 6)."""
     missing = max(MIN_RESIDUAL**2 - equations.error2 / max(equations.weight, 1e-9), 0.0)
-    return _answer(equations, sums), sums.meat + missing * equations.hessian
+    return _answer(equations, sums, least), sums.meat + missing * equations.hessian
 
 
 @njit(cache=True, nogil=True)
@@ -162,8 +178,8 @@ def _uncertainty(answer, meat, weight, unknown, guess, min_sigma, max_sigma):
 
 
 @njit(cache=True, nogil=True)
-def _answer(equations, sums):
-    """How the gradient answers to a motion (6, 6), between LEAST_ANSWER and 1 of the Hessian."""
+def _answer(equations, sums, least):
+    """How the gradient answers to a motion (6, 6), between `least` and 1 of the Hessian."""
     hessian = equations.hessian
     scale = max(np.trace(sums.bread) / max(np.trace(equations.information), 1e-300), 0.0)
     changed = sums.bread - scale * equations.noise
@@ -175,7 +191,7 @@ def _answer(equations, sums):
     out_of = kept / (units.reshape(6, 1) * roots)
     shares, vectors = np.linalg.eigh(out_of.T @ changed @ out_of)
     basis = into @ vectors
-    return (basis * np.clip(shares, LEAST_ANSWER, 1.0)) @ basis.T
+    return (basis * np.clip(shares, least, 1.0)) @ basis.T
 
 
 def bounded(covariance: Matrix, min_sigma: float, max_sigma: float) -> Matrix:

@@ -127,6 +127,8 @@ class VoxelMap:
         work = WORK + 2 * (self._size - before)
         self._enlarge(work)
         if np.isfinite(self.radius):
+            if self.max_cells is not None:  # a full map has no reach, and would lose all of it
+                work = min(work, int(self.max_cells / SPARE))
             self._size, self._blocks, self._cursor = forget(
                 self.rows, self.masks, *(self._next or (self.rows, self.masks)), self._entered,
                 self.cells, self._size, self._blocks, self._cursor, work, pose[:3, 3].copy(),
