@@ -32,8 +32,6 @@ class Drift:
 
     Attributes
     ----------
-    pose : (6, 6) float array
-        Of the pose since the first scan.
     motion : (6, 6) float array
         Of the motion between the last two scans.
     step : (6, 6) float array
@@ -48,9 +46,13 @@ class Drift:
         self._joint[_SCALE, _SCALE] = np.eye(6) * PRIOR_SHARE**2
         self._elapsed = MIN_STEP
         self._foreseen, self._floor = np.zeros((6, 12)), np.zeros(6)
-        self.pose = np.eye(6) * min_sigma**2
         self.motion = np.zeros((6, 6))
         self.step = np.zeros((6, 6))
+
+    @property
+    def pose(self) -> Matrix:
+        """Covariance (6, 6) of the pose since the first scan."""
+        return self.at(0.0)
 
     def foresee(
         self, moved: Matrix, elapsed: float, walk2: Matrix, told: Matrix | None = None
@@ -122,7 +124,6 @@ class Drift:
             self._joint, own, np.ascontiguousarray(share), self._elapsed, self._foreseen,
             self._floor, np.ascontiguousarray(followed), np.ascontiguousarray(gain), most)
         self.step = bounded(step, *self._limits)
-        self.pose = bounded(self._joint[_POSE, _POSE], *self._limits)
 
 
 @njit(cache=True, nogil=True)

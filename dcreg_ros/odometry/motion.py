@@ -73,8 +73,7 @@ class MotionModel:
         if prior is not None:
             since, pose = self._stamped or (self._time, self.pose)
             passed = time - offset - since
-            over = max(passed if passed >= MIN_STEP else step, MIN_STEP)
-            twist = log_se3(inverse(pose) @ prior) / over
+            twist = log_se3(inverse(pose) @ prior) / (passed if passed >= MIN_STEP else step)
             return prior @ exp_se3(twist * offset), twist
         return self.pose @ exp_se3(self.twist * min(step, MAX_EXTRAPOLATION)), self.twist
 
