@@ -19,19 +19,28 @@ from dcreg_ros.registration.large_planes import (
     MATCH,
     NOTHING,
     PLACE_ONLY,
+    STANDS,
     find_large_planes,
 )
+from dcreg_ros.registration.standing import FAR
 from dcreg_ros.simulation.scenes import make_scene
+from dcreg_ros.voxels.hashing import make_table
 from dcreg_ros.voxels.map import VoxelMap
 
 
 def matches(places, normals, tilt=0.02):
     """Matches (N, MATCH) of reliable planes."""
     out = np.zeros((len(places), MATCH))
-    out[:, :3], out[:, 3:6], out[:, 12:] = normals, places, places
+    out[:, :3], out[:, 3:6], out[:, 12:15], out[:, STANDS] = normals, places, places, FAR
     out[:, 6:9] = np.cross(normals, np.roll(normals, 1, axis=1))
     out[:, 9] = out[:, 10] = tilt**2
     return out
+
+
+def completed(q, large, t, point):
+    """Complete a match where nothing stands, in cells of 0.25 m."""
+    nothing, around = make_table(16), np.zeros((3, 3, 3), np.int64)
+    return complete(q, large, t, point, nothing, around, 0.25, 0, 0, 0)
 
 
 def room(rng, noise=0.01, tilt=0.02):
@@ -76,7 +85,7 @@ def test_what_faces_elsewhere_in_a_plane_speaks_against_it():
 def test_a_reliable_part_keeps_its_normal_and_its_deviation_becomes_its_tilt():
     large = np.array([[0.0, 0.0, 1.0, 0.0, 1e-6, 0.0]])
     q = matches(np.array([[1.0, 2.0, 0.03]]), np.array([[np.sin(0.05), 0.0, np.cos(0.05)]]))[0]
-    assert complete(q, large, np.eye(4), q[3:6], 0.25)
+    assert completed(q, large, np.eye(4), q[3:6])
     assert q[:3] == pytest.approx([np.sin(0.05), 0.0, np.cos(0.05)])
     assert np.sqrt(q[9]) == pytest.approx(np.sin(0.05), rel=1e-6)
     # What tilts it is what leads back to the large plane, in the plane of the match.
@@ -88,23 +97,23 @@ def test_a_place_without_a_plane_takes_that_of_the_large_one_if_it_lies_in_it():
     large = np.array([[0.6, 0.0, 0.8, 1.0, 1e-6, 0.0]])
     q = np.zeros(MATCH)
     q[3:6], q[10] = 1.02 * large[0, :3] + 3.0 * np.array([0.8, 0.0, -0.6]), PLACE_ONLY
-    assert complete(q, large, np.eye(4), q[3:6], 0.25)
+    assert completed(q, large, np.eye(4), q[3:6])
     assert q[:3] == pytest.approx(large[0, :3]) and q[10] > 0.0
     assert np.linalg.norm(q[6:9]) == pytest.approx(1.0)
     assert q[6:9] @ q[:3] == pytest.approx(0.0, abs=1e-9)
     away = np.zeros(MATCH)
     away[3:6], away[10] = 1.2 * large[0, :3], PLACE_ONLY
-    away[12:] = away[3:6]
-    assert not complete(away, large, np.eye(4), away[3:6], 0.25)
+    away[12:15] = away[3:6]
+    assert not completed(away, large, np.eye(4), away[3:6])
 
 
 def test_what_lies_on_a_large_plane_and_faces_elsewhere_is_not_believed():
     large = np.array([[0.0, 0.0, 1.0, 0.0, 1e-6, 0.0]])
     wall = matches(np.array([[1.0, 2.0, 0.05], [1.0, 2.0, 0.5]]), np.tile([1.0, 0.0, 0.0], (2, 1)))
-    assert not complete(wall[0], large, np.eye(4), wall[0, 3:6], 0.25)
-    assert complete(wall[1], large, np.eye(4), wall[1, 3:6], 0.25)
+    assert not completed(wall[0], large, np.eye(4), wall[0, 3:6])
+    assert completed(wall[1], large, np.eye(4), wall[1, 3:6])
     wall[1, 14] = 0.02  # from points above the floor that its own cell lies on
-    assert not complete(wall[1], large, np.eye(4), wall[1, 3:6], 0.25)
+    assert not completed(wall[1], large, np.eye(4), wall[1, 3:6])
 
 
 def test_where_two_large_planes_meet_a_place_takes_all_of_its_own():
@@ -114,8 +123,8 @@ def test_where_two_large_planes_meet_a_place_takes_all_of_its_own():
     for reliable in (True, False):
         q = matches(np.array([[1.9, 2.0, 0.04]]), slanted, 0.02 if reliable else 0.5)[0]
         far = matches(np.array([[0.5, 2.0, 0.04]]), slanted, 0.02 if reliable else 0.5)[0]
-        assert complete(q, large, np.eye(4), np.array([1.85, 2.0, 0.0]), 0.25)
-        assert complete(far, large, np.eye(4), np.array([0.5, 2.0, 0.0]), 0.25)
+        assert completed(q, large, np.eye(4), np.array([1.85, 2.0, 0.0]))
+        assert completed(far, large, np.eye(4), np.array([0.5, 2.0, 0.0]))
         assert q[:3] == pytest.approx([0.0, 0.0, 1.0]) and q[5] == pytest.approx(0.0, abs=1e-9)
         assert far[5] > 0.01
 
@@ -127,11 +136,11 @@ def test_a_point_that_may_be_of_either_of_two_large_planes_is_not_matched(off, m
     turned = np.eye(4)
     turned[:3, 3] = [0.5, 0.0, 0.0]
     point = np.array([1.5 - off, 2.0, 0.02])
-    assert complete(q, large, turned, point, 0.25) == matched
+    assert completed(q, large, turned, point) == matched
     # Another of the same direction has no edge with it, nor one that is not known well.
-    assert complete(q, large[[0, 0]], turned, point, 0.25)
+    assert completed(q, large[[0, 0]], turned, point)
     large[0, 5] = 0.0
-    assert complete(q, large, turned, point, 0.25)
+    assert completed(q, large, turned, point)
 
 
 def test_edges_of_a_tunnel_do_not_move_it():

@@ -9,12 +9,13 @@ from dcreg_ros.registration.edges import COMMON, FITTED, PLACE_NOISE, SHARED, to
 from dcreg_ros.registration.large_planes import (
     LEVEL,
     LYING,
-    MATCH,
     OFFSET,
+    STANDS,
     dot,
     is_reliable,
     lies_in,
 )
+from dcreg_ros.registration.standing import FAR, columns_to_standing
 from dcreg_ros.voxels.map import PLANE
 
 SCATTER = 0.003**2
@@ -22,30 +23,33 @@ SCATTER = 0.003**2
 
 
 @inner_loop
-def complete(q, large, t, p, cell_size):
+def complete(q, large, t, p, masks, around, cell_size, i, j, k):
     """Let large planes complete what `q` (MATCH,) holds; whether it can be matched then.
 
     A reliable part of a large plane keeps its normal, and how much that deviates becomes its tilt;
-    any other takes the normal of the large one, and some of its height. Where it meets another it
-    takes all of that, and a point that may be of either is not matched. What lies on a large
-    plane, or has its own cell there, and faces elsewhere is of two surfaces, or a streak of points
-    on one. The point is `p` (3,), seen from the origin of its frame; `t` (4, 4) takes it to that
-    of the map.
+    any other takes the normal of the large one, and some of its height. Where it meets another, or
+    something stands on it, it takes all of that, and a point that may be of either is not matched.
+    What lies on a large plane, or has its own cell there, and faces elsewhere is of two surfaces,
+    or a streak of points on one. The point is `p` (3,), seen from the origin of its frame, and of
+    cell (i, j, k) is its plane; `t` (4, 4) takes it to the frame of the map.
     """
     on = False
-    for k in range(large.shape[0]):
-        if q[11] == 0.0 and lies_in(large[k], q[3:6], q, is_reliable(q)):
+    for n in range(large.shape[0]):
+        if q[11] == 0.0 and lies_in(large[n], q[3:6], q, is_reliable(q)):
             near = far = math.inf
-            if large[k, LEVEL] > 0.0:
+            q[STANDS] = columns_to_standing(large, n, t, masks, around, cell_size, i, j, k)
+            stands = q[STANDS] if large[n, LEVEL] > 0.0 else FAR
+            if large[n, LEVEL] > 0.0:
                 x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]
                 y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]
                 z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]
-                near = to_another(large, k, x, y, z)
-                far = to_another(large, k, q[PLANE], q[PLANE + 1], q[PLANE + 2])
-            _become_part(q, large[k], t, far < SHARED * cell_size, far < FITTED * cell_size)
-            return near >= large[k, LEVEL]
-        on |= (abs(dot(large[k], q[3:6]) - large[k, 3]) < OFFSET
-               or abs(dot(large[k], q[PLANE:MATCH]) - large[k, 3]) < LYING)
+                near = to_another(large, n, x, y, z)
+                far = to_another(large, n, q[PLANE], q[PLANE + 1], q[PLANE + 2])
+            shared = far < SHARED * cell_size or stands < FAR
+            _become_part(q, large[n], t, shared, far < FITTED * cell_size)
+            return near >= large[n, LEVEL] and stands > 0
+        on |= (abs(dot(large[n], q[3:6]) - large[n, 3]) < OFFSET
+               or abs(dot(large[n], q[PLANE:STANDS]) - large[n, 3]) < LYING)
     return q[10] >= 0.0 and not on
 
 

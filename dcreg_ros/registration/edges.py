@@ -17,14 +17,15 @@ from dcreg_ros.geometry.eigen3 import eigen3
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.registration.large_planes import (
     LEVEL,
-    MATCH,
     MEMBERS,
     PLACE_ONLY,
     SPREAD,
+    STANDS,
     dot,
     is_reliable,
     lies_in,
 )
+from dcreg_ros.registration.standing import FAR
 from dcreg_ros.voxels.map import PLANE
 
 EDGE, NOISY = 0.04, 4.0
@@ -83,8 +84,10 @@ def _moments(plane, large, k, t, cell_size, middle, matrix):
     count = total = x = y = z = xx = xy = xz = yy = yz = zz = 0.0
     for i in range(plane.shape[0]):
         q = plane[i]
-        own = q[PLANE:MATCH]
+        own = q[PLANE:STANDS]
         if q[11] != 0.0 or q[10] < PLACE_ONLY or not lies_in(large[k], own, q, is_reliable(q)):
+            continue
+        if q[STANDS] < FAR:
             continue
         if to_another(large, k, own[0], own[1], own[2]) < SHARED * cell_size:
             continue

@@ -14,9 +14,11 @@ from dcreg_ros.geometry.eigen3 import eigen3
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.voxels.map import PLANE
 
-MATCH, LARGE, BODY = PLANE + 3, 6, 7
-"""Numbers of a match: the plane, its point in the frame of the map, and the mean of its cell; of a
-large plane; and of what is looked at to find these."""
+MATCH, LARGE, BODY = PLANE + 4, 6, 7
+"""Numbers of a match: the plane, its point in the frame of the map, the mean of its cell, and how
+near to it something stands; of a large plane; and of what is looked at to find these."""
+STANDS = PLANE + 3
+"""Which number of a match is how many columns of cells away something stands on its floor."""
 LEVEL = 5
 """Which number of a large plane is 0 until it was fitted to places away from its edges, and then
 the distance to another below which points may be of either [m]."""

@@ -6,7 +6,8 @@ import math
 
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.registration.completion import complete
-from dcreg_ros.registration.large_planes import MATCH, NOTHING, PLACE_ONLY
+from dcreg_ros.registration.large_planes import MATCH, NOTHING, PLACE_ONLY, STANDS
+from dcreg_ros.registration.standing import FAR
 from dcreg_ros.voxels.hashing import CELL_LIMIT, find, pack
 from dcreg_ros.voxels.map import PLANE
 from dcreg_ros.voxels.nearest import nearest_occupied
@@ -54,10 +55,12 @@ def look_up(
     for m in range(3):
         q[PLANE + m] = middle[m] * cell_size + moments[1 + m] / moments[0]
         q[3 + m] = q[PLANE + m] if fit[10] < 0.0 else middle[m] * cell_size + fit[3 + m]
+    q[STANDS] = FAR
     if fit[10] < 0.0:
         q[10], q[11] = PLACE_ONLY, 0.0
     usable[n] = fit[11] == 0.0 or fit[10] < 0.0 or stands_up(q, t)
-    usable[n] = usable[n] and complete(q, large, t, p, cell_size)
+    usable[n] = usable[n] and complete(
+        q, large, t, p, masks, around, cell_size, i, j, k)
     if usable[n] and q[11] > 0.0:  # a pole
         other = plane[place.shape[0] + n]
         for m in range(MATCH):

@@ -36,6 +36,7 @@ from dcreg_ros.registration.linearize import (
     unpack,
 )
 from dcreg_ros.registration.map_lookup import keep_fits, look_up
+from dcreg_ros.registration.standing import TALL
 from dcreg_ros.registration.threads import sum_parts
 from dcreg_ros.voxels.layout import SUSPECT_TILT
 from dcreg_ros.voxels.map import PLANE, VoxelMap
@@ -177,7 +178,7 @@ def _linearize(
     Planes fitted on the way are left in `fits` (N, PLANE), their rows of the map in `fitted` (N,).
     """
     n = source.shape[0]
-    width = 2 * ((offsets[-1].max() + 3) // 4) + 1
+    width = 2 * ((max(offsets[-1].max(), TALL) + 3) // 4) + 1
     around, scratch = np.empty((width, width, width), np.int64), make_scratch()
     for part in range(first, CHUNKS, stride):
         start, end = n * part // CHUNKS, n * (part + 1) // CHUNKS
