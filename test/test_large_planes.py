@@ -250,3 +250,16 @@ def test_a_plane_is_level_by_what_is_away_from_its_edges():
     # A floor as rough as gravel says nothing of its edges.
     found[:400, 14] += 0.03 * rng.standard_normal(400)
     assert level(found, large, sensor, 0.25, 0.02)[k] == pytest.approx(large[k])
+
+
+@pytest.mark.parametrize(('columns', 'levelled'), [(1, True), (0, False)])
+def test_a_floor_is_level_by_cells_beside_what_stands_on_it_not_by_those_below(columns, levelled):
+    rng = np.random.default_rng(1)
+    floor = np.c_[rng.uniform(-5.0, 5.0, (200, 2)), np.zeros(200)]
+    found = matches(floor, np.tile([0.0, 0.0, 1.0], (200, 1)))
+    large = find_large_planes(found)
+    found[:, STANDS] = columns
+    sensor = np.eye(4)
+    sensor[2, 3] = 1.0
+    assert len(large) == 1
+    assert bool(level(found, large, sensor, 0.25, 0.02)[0, LEVEL]) == levelled

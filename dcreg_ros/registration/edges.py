@@ -25,7 +25,6 @@ from dcreg_ros.registration.large_planes import (
     is_reliable,
     lies_in,
 )
-from dcreg_ros.registration.standing import FAR
 from dcreg_ros.voxels.map import PLANE
 
 EDGE, NOISY = 0.04, 4.0
@@ -87,7 +86,7 @@ def _moments(plane, large, k, t, cell_size, middle, matrix):
         own = q[PLANE:STANDS]
         if q[11] != 0.0 or q[10] < PLACE_ONLY or not lies_in(large[k], own, q, is_reliable(q)):
             continue
-        if q[STANDS] < FAR:
+        if q[STANDS] == 0:
             continue
         if to_another(large, k, own[0], own[1], own[2]) < SHARED * cell_size:
             continue
