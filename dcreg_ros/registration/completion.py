@@ -36,10 +36,10 @@ def complete(q, large, t, p, masks, around, cell_size, i, j, k):
     on = False
     for n in range(large.shape[0]):
         if q[11] == 0.0 and lies_in(large[n], q[3:6], q, is_reliable(q)):
-            near = far = math.inf
+            near = far = stands = math.inf
             q[STANDS] = columns_to_standing(large, n, t, masks, around, cell_size, i, j, k)
-            stands = q[STANDS] if large[n, LEVEL] > 0.0 else FAR
             if large[n, LEVEL] > 0.0:
+                stands = q[STANDS]
                 x = t[0, 0] * p[0] + t[0, 1] * p[1] + t[0, 2] * p[2] + t[0, 3]
                 y = t[1, 0] * p[0] + t[1, 1] * p[1] + t[1, 2] * p[2] + t[1, 3]
                 z = t[2, 0] * p[0] + t[2, 1] * p[1] + t[2, 2] * p[2] + t[2, 3]
