@@ -3,10 +3,13 @@
 """What the residuals of one registration say about the scatter of its gradient.
 
 Matches in one block of a surface share map cells and planes, so they err together; how much, their
-sum tells. A block that a motion hangs on is fitted by that motion, and its sum vanishes: it is
-taken for what it would be had the block been left out, and where there is no other block, for that
-of independent errors. Where one block ends and the next begins is a matter of chance, so the mean
-over blocks that begin in four places is taken.
+sum tells. A block that a motion hangs on is fitted by that motion, and of its sum less is left:
+what is gone is taken for independent errors. Nor do sums of few blocks tell a covariance well, so
+the more a motion hangs on one of them, the more its sum counts. Where one block ends and the next
+begins is a matter of chance, so the mean over blocks that begin in four places is taken.
+
+All walls can seem nearer than they are by as much, as bent ones do, and all floors: no motion can
+answer to that, and in a sum over blocks it would look like scatter. Their means are taken off.
 """
 
 from typing import NamedTuple
@@ -28,10 +31,14 @@ BLOCK = 2.0
 """Edge of the blocks [m]: planes of the map reach 1.1 m to either side. Across a surface blocks
 have no end, or noise would part the points of a wall at the border of two; nor have they upwards,
 where a trunk errs as one."""
-SIDES = 6
-"""Ways a surface can face: along or against the axis of the map nearest to its normal."""
-LEVERAGE = 0.95
-"""Most of what is known of a motion that a single block is taken to tell."""
+SIDES, WALLS = 6, 4
+"""Ways a surface can face: along or against the axis of the map nearest to its normal; the first
+are those of walls."""
+FEW = 0.5
+"""Share of the leverage of a block by which its sum counts for more, as ``(1 - FEW B)^-3``. With
+`B` small that is ``1 + 1.5 B``. Of a covariance from the sums of n blocks errors in units of it
+have a mean square of ``n / (n - 7)`` times 6 (Hotelling, 1931), which ``1 + 3.5 B`` would make up
+for, and half of that does as the means over four are less uncertain than the sums of one."""
 SMALL, NEGLIGIBLE = 0.05, 1e-3
 """Leverage below which a series will do, and below which nothing has to be done."""
 GRAZING = 0.05
@@ -46,15 +53,20 @@ class ClusterSums(NamedTuple):
     bread : (6, 6) float array
         ``sum psi' J^T J``: how the gradient really answers to a motion (`hessian` holds ``f^2``).
     meat : (6, 6) float array
-        Scatter of the gradient: over blocks ``sum g g^T`` of ``g = (1 - H_b H^-1)^-1 sum psi J^T``
-        with the part ``H_b`` of the block in the Hessian (the jackknife, CR3, of Bell and
-        McCaffrey, 2002), and, by the leverage ``tr(H_b H^-1)`` of the block, ``sum f^2 v J^T J``:
-        the variance `v` of one match is that of all, as the square of the cosine between its ray
-        and its normal.
+        Scatter of the gradient: over blocks with ``g = sum (psi - f^2 m) J^T`` and their part
+        ``B = H_b H^-1`` of the Hessian, ``sum (1 - B / 2)^-3 g g^T (1 - B / 2)^-T``, and
+        ``B v H_b`` for what is fitted away. `m` is the mean over the walls or over the floors, `v`
+        the variance of one match: that of all, as the square of the cosine between its ray and
+        its normal.
+    cautious : (6, 6) float array
+        The same with ``min(tr B, 1) v H_b`` in place of ``B v H_b``: the more hangs on a block,
+        the less it is believed of any motion. With less caution single blocks outvote predictions,
+        and corridors slide.
     """
 
     bread: Matrix
     meat: Matrix
+    cautious: Matrix
 
 
 def sums_of(
@@ -115,9 +127,10 @@ def _cluster_sums(
 ):
     """Fields of :class:`ClusterSums`; `table` is empty, with room for each match."""
     n = points.shape[0]
-    pulls, parts, alone = np.zeros((n, 6)), np.zeros((n, 6, 6)), np.zeros((n, 6, 6))
+    pulls, offsets = np.zeros((n, 6)), np.zeros((n, 6))
+    parts, noises, weights = np.zeros((n, 6, 6)), np.zeros(n), np.zeros(n)
     tiles, bread, row = np.empty((n, 3), np.int64), np.zeros((6, 6)), np.empty(6)
-    count, square, expected = 0, 0.0, 1e-300
+    count, square, pulled, weighed = 0, 0.0, np.zeros(2), np.full(2, 1e-300)
     for i in range(n):
         sign, side, cosine2 = _side(normals[i], places[i], transform)
         _jacobian(points[i], normals[i], transform, sign, row)
@@ -130,32 +143,36 @@ def _cluster_sums(
             tiles[tile] = side, a, b
             count += 1
         f2, psi = slopes[i] * slopes[i], sign * slopes[i] * errors[i]
-        v = cosine2 + GRAZING * GRAZING
         square += errors[i] * errors[i]
-        expected += f2 * v
+        noises[tile] += f2 * (cosine2 + GRAZING * GRAZING)
+        weights[tile] += f2
+        pulled[side // WALLS] += psi
+        weighed[side // WALLS] += f2
         for a in range(6):
             pulls[tile, a] += psi * row[a]
+            offsets[tile, a] += f2 * row[a]
             for b in range(a, 6):
                 product = row[a] * row[b]
                 bread[a, b] += curvatures[i] * product
                 parts[tile, a, b] += f2 * product
-                alone[tile, a, b] += f2 * v * product
     _mirror(bread)
     for tile in range(count):
         _mirror(parts[tile])
-        _mirror(alone[tile])
-    meat = _meat(
-        tiles[:count], pulls, parts, alone, square / expected,
+        kind = tiles[tile, 0] // WALLS
+        pulls[tile] -= pulled[kind] / weighed[kind] * offsets[tile]
+    noises *= square / max(noises.sum(), 1e-300)
+    meat, cautious = _meat(
+        tiles[:count], pulls, parts, noises, weights,
         held + np.eye(6) * (ZERO * max(np.trace(held), ZERO)))  # it can be inverted
-    return bread, meat
+    return bread, meat, cautious
 
 
 @njit(cache=True, nogil=True)
-def _meat(tiles, pulls, parts, alone, variance, held):
-    """Scatter of the gradient (6, 6), the mean over blocks of two by two `tiles` (C, 3)."""
-    inverse, meat = np.linalg.inv(held), np.zeros((6, 6))
+def _meat(tiles, pulls, parts, noises, weights, held):
+    """Scatters of the gradient (6, 6), means over blocks of two by two `tiles` (C, 3)."""
+    inverse, meat, cautious = np.linalg.inv(held), np.zeros((6, 6)), np.zeros((6, 6))
     block = np.empty(len(tiles), np.int64)
-    pull, part, by_itself = np.empty(6), np.empty((6, 6)), np.empty((6, 6))
+    pull, part = np.empty(6), np.empty((6, 6))
     for shift in range(4):
         for tile in range(len(tiles)):
             side, a, b = tiles[tile]
@@ -163,42 +180,52 @@ def _meat(tiles, pulls, parts, alone, variance, held):
         order = np.argsort(block)
         first = 0
         while first < len(order):
-            pull[:], part[:], by_itself[:] = 0.0, 0.0, 0.0
+            pull[:], part[:], noise, weight = 0.0, 0.0, 0.0, 1e-300
             end = first
             while end < len(order) and block[order[end]] == block[order[first]]:
-                _add(pull, part, by_itself, pulls, parts, alone, order[end])
+                tile = order[end]
+                _add(pull, part, pulls, parts, tile)
+                noise += noises[tile]
+                weight += weights[tile]
                 end += 1
             first = end
-            leverage = 0.0
-            for a in range(6):
-                for b in range(6):
-                    leverage += part[a, b] * inverse[a, b]
-            _leave_out(pull, part, leverage, held, inverse)
-            known = variance * min(leverage, 1.0)
-            for a in range(6):
-                for b in range(6):
-                    meat[a, b] += 0.25 * (pull[a] * pull[b] + known * by_itself[a, b])
-    return meat
+            _add_block(meat, cautious, pull, part, noise / weight, held, inverse)
+    return 0.25 * meat, 0.25 * cautious
 
 
 @inner_loop
-def _add(pull, part, by_itself, pulls, parts, alone, tile):
-    """Add those of one tile to `pull` (6,), `part` and `by_itself` (6, 6)."""
+def _add(pull, part, pulls, parts, tile):
+    """Add those of one tile to `pull` (6,) and `part` (6, 6)."""
     for a in range(6):
         pull[a] += pulls[tile, a]
         for b in range(6):
             part[a, b] += parts[tile, a, b]
-            by_itself[a, b] += alone[tile, a, b]
 
 
 @njit(cache=True, nogil=True)
-def _leave_out(pull, part, leverage, held, inverse):
-    """Make ``(1 - part held^-1)^-1 pull`` of `pull` (6,)."""
-    if leverage > SMALL:
-        pull[:] = held @ np.linalg.solve(held - LEVERAGE * part, pull)
-    elif leverage > NEGLIGIBLE:
-        first = part @ (inverse @ pull)
-        pull += first + part @ (inverse @ first)
+def _add_block(meat, cautious, pull, part, variance, held, inverse):
+    """Add to both scatters (6, 6) what the `pull` (6,) of a block says, and what is fitted away.
+
+    One match has `variance` [m^2].
+    """
+    leverage = 0.0
+    for a in range(6):
+        for b in range(6):
+            leverage += part[a, b] * inverse[a, b]
+    if leverage > NEGLIGIBLE:
+        share = part @ inverse
+        if leverage > SMALL:
+            fewer = held @ np.linalg.inv(held - FEW * part)
+            pull = fewer @ (fewer @ (fewer @ pull))
+        else:
+            first = share @ pull
+            pull = pull + 3.0 * FEW * (first + 2.0 * FEW * (share @ first))
+        meat += variance * (share @ part)
+    for a in range(6):
+        for b in range(6):
+            product = pull[a] * pull[b]
+            meat[a, b] += product
+            cautious[a, b] += product + variance * min(leverage, 1.0) * part[a, b]
 
 
 @njit(cache=True, nogil=True)

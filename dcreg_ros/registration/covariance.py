@@ -8,14 +8,14 @@ things make that larger than ``s^2 H^-1``:
 
 * `A` is less than `H`: the loss bends (``psi' < f^2``), and what the noise of the normals adds to
   `H` vanishes as matches change (errors in variables);
-* `M` has the products of matches that share map cells and planes, each block taken as if it had
-  been left out (cluster-robust covariance: Liang and Zeger, 1986; CR3 of Bell and McCaffrey,
-  2002);
+* `M` has the products of matches that share map cells and planes (cluster-robust covariance: Liang
+  and Zeger, 1986), with what blocks that a motion hangs on leave no residual of
+  (:mod:`~dcreg_ros.registration.cluster_sums`);
 * weak motions, held to a prediction, have the variance of that prediction.
 
 What noise tells of weak motions is nothing to rely on, so errors are those without it. What drives
-show, though, is that a prediction does best if it counts as if that were knowledge: it is trusted
-so in the end.
+show, though, is that a prediction does best if it counts as if that were knowledge, but single
+blocks count for little: it is trusted so in the end.
 """
 
 from typing import NamedTuple
@@ -125,24 +125,24 @@ def registration_covariance(
     errors : PoseUncertainty
         Symmetric, eigenvalues of `covariance` within the squared bounds.
     trusted : PoseUncertainty
-        As if what noise tells of weak motions were knowledge.
+        As if what noise tells of weak motions were knowledge, with the cautious scatter.
     """
     guess = np.eye(6) * max_sigma**2 if guess_covariance is None else guess_covariance
     guess = np.ascontiguousarray(guess)
     variance = residual_variance(equations)
     # What nobody knows is as uncertain as it may be, and no inverse is singular.
     unknown = np.eye(6) * (variance / max_sigma**2)
-    answer, meat = _answer_and_meat(equations, sums, LEAST_ANSWER)
+    answer, meat, cautious = _answer_and_meats(equations, sums, LEAST_ANSWER)
     trusted = PoseUncertainty(*_uncertainty(
-        answer, meat + variance * unknown, weight, unknown, guess, min_sigma, max_sigma))
-    if holding is None or not len(holding.weak_twists):
-        return trusted, trusted
-    told = np.eye(6) - holding.noise_share
-    firm = (np.eye(6) - holding.projector).T
-    heard = _heard(holding, equations.hessian, told, _answer_and_meat(equations, sums, 0.0)[0])
+        answer, cautious + variance * unknown, weight, unknown, guess, min_sigma, max_sigma))
+    if holding is not None and len(holding.weak_twists):
+        told = np.eye(6) - holding.noise_share
+        firm = (np.eye(6) - holding.projector).T
+        uncut = _answer_and_meats(equations, sums, 0.0)[0]
+        answer = firm.T @ answer @ firm + _heard(holding, equations.hessian, told, uncut)
+        meat = told @ meat @ told.T
     errors = PoseUncertainty(*_uncertainty(
-        firm.T @ answer @ firm + heard, told @ meat @ told.T + variance * unknown, weight,
-        unknown, guess, min_sigma, max_sigma))
+        answer, meat + variance * unknown, weight, unknown, guess, min_sigma, max_sigma))
     return errors, trusted
 
 
@@ -162,10 +162,11 @@ def _heard(holding: DegeneracyReport, hessian: Matrix, told: Matrix, answer: Mat
 
 
 @njit(cache=True, nogil=True)
-def _answer_and_meat(equations, sums, least):
-    """How the gradient answers (6, 6), by `least` of it or more, and how it scatters (6, 6)."""
+def _answer_and_meats(equations, sums, least):
+    """How the gradient answers (6, 6), by `least` of it or more, and its two scatters (6, 6)."""
     missing = max(MIN_RESIDUAL**2 - equations.error2 / max(equations.weight, 1e-9), 0.0)
-    return _answer(equations, sums, least), sums.meat + missing * equations.hessian
+    assumed = missing * equations.hessian
+    return _answer(equations, sums, least), sums.meat + assumed, sums.cautious + assumed
 
 
 @njit(cache=True, nogil=True)
