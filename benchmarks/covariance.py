@@ -199,6 +199,19 @@ def row(name: str, sigma: float, trials: list[Trial]) -> list[str]:
         ' '.join(f'{value:.2f}' for value in ratio)]
 
 
+def pooled(found: dict[Any, list[Any]]) -> list[list[str]]:
+    """Rows of all scenes together: of what is reported to have no weak motion, and of the rest."""
+    rows = []
+    for sigma in dict.fromkeys(sigma for _, sigma in found):
+        trials = [
+            t for key, parts in found.items() if key[1] == sigma for part in parts for t in part]
+        for name, weak in ('all that are firm', False), ('all with weak motions', True):
+            chosen = [t for t in trials if bool(len(t.weak)) == weak]
+            if chosen:
+                rows.append(row(name, sigma, chosen))
+    return rows
+
+
 HEADER = [
     'scene', 'noise mm', 'n', 's^2 H^-1', 'NEES', 'band', 'in', 'single in band', 'strong',
     'weak', 'with bounds', 'sigma over error: roll pitch yaw x y z']
@@ -238,6 +251,7 @@ def main() -> None:
         jobs = list(_jobs(options.scenes, options.sigmas, options.trials, CHUNK))
         found = _gather(pool, registrations, jobs, 'registrations')
         rows = [row(*key, [t for part in parts for t in part]) for key, parts in found.items()]
+        rows += pooled(found)
         print_table('Registrations of fresh scans to fresh maps', HEADER, rows, options.markdown)
         jobs = list(_jobs(options.scenes, options.sigmas[len(options.sigmas) // 2:][:1],
                           options.drives, 4))

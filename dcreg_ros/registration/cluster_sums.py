@@ -62,11 +62,14 @@ class ClusterSums(NamedTuple):
         The same with ``min(tr B, 1) v H_b`` in place of ``B v H_b``: the more hangs on a block,
         the less it is believed of any motion. With less caution single blocks outvote predictions,
         and corridors slide.
+    alone : (6, 6) float array
+        ``sum f^2 v J^T J``: how the gradient would scatter if matches were independent.
     """
 
     bread: Matrix
     meat: Matrix
     cautious: Matrix
+    alone: Matrix
 
 
 def sums_of(
@@ -129,7 +132,8 @@ def _cluster_sums(
     n = points.shape[0]
     pulls, offsets = np.zeros((n, 6)), np.zeros((n, 6))
     parts, noises, weights = np.zeros((n, 6, 6)), np.zeros(n), np.zeros(n)
-    tiles, bread, row = np.empty((n, 3), np.int64), np.zeros((6, 6)), np.empty(6)
+    tiles, row = np.empty((n, 3), np.int64), np.empty(6)
+    bread, alone = np.zeros((6, 6)), np.zeros((6, 6))
     count, square, pulled, weighed = 0, 0.0, np.zeros(2), np.full(2, 1e-300)
     for i in range(n):
         sign, side, cosine2 = _side(normals[i], places[i], transform)
@@ -143,8 +147,9 @@ def _cluster_sums(
             tiles[tile] = side, a, b
             count += 1
         f2, psi = slopes[i] * slopes[i], sign * slopes[i] * errors[i]
+        noise = f2 * (cosine2 + GRAZING * GRAZING)
         square += errors[i] * errors[i]
-        noises[tile] += f2 * (cosine2 + GRAZING * GRAZING)
+        noises[tile] += noise
         weights[tile] += f2
         pulled[side // WALLS] += psi
         weighed[side // WALLS] += f2
@@ -154,17 +159,19 @@ def _cluster_sums(
             for b in range(a, 6):
                 product = row[a] * row[b]
                 bread[a, b] += curvatures[i] * product
+                alone[a, b] += noise * product
                 parts[tile, a, b] += f2 * product
     _mirror(bread)
+    _mirror(alone)
     for tile in range(count):
         _mirror(parts[tile])
         kind = tiles[tile, 0] // WALLS
         pulls[tile] -= pulled[kind] / weighed[kind] * offsets[tile]
-    noises *= square / max(noises.sum(), 1e-300)
+    variance = square / max(noises.sum(), 1e-300)
     meat, cautious = _meat(
-        tiles[:count], pulls, parts, noises, weights,
+        tiles[:count], pulls, parts, variance * noises, weights,
         held + np.eye(6) * (ZERO * max(np.trace(held), ZERO)))  # it can be inverted
-    return bread, meat, cautious
+    return bread, meat, cautious, variance * alone
 
 
 @njit(cache=True, nogil=True)

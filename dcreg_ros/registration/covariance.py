@@ -39,6 +39,9 @@ MIN_RESIDUAL = 1e-3
 """Least standard deviation of a residual [m]: a perfect fit is a coincidence, not knowledge."""
 LEAST_ANSWER = 0.1
 """Least share of the Hessian that the gradient is taken to answer with."""
+LEAST_SCATTER = 0.5
+"""Least scatter in units of that of independent matches: sums of few blocks vanish by chance. Half
+of it, since what the loss bends is not counted there."""
 HELD = 1e6
 """Weight that stands for a motion taken out of the step, which keeps the error of the guess."""
 _KEEPS_GUESS = ('remap', 'tsvd', 'xicp')
@@ -166,7 +169,8 @@ def _answer_and_meats(equations, sums, least):
     """How the gradient answers (6, 6), by `least` of it or more, and its two scatters (6, 6)."""
     missing = max(MIN_RESIDUAL**2 - equations.error2 / max(equations.weight, 1e-9), 0.0)
     assumed = missing * equations.hessian
-    return _answer(equations, sums, least), sums.meat + assumed, sums.cautious + assumed
+    meat = _clipped(sums.meat, LEAST_SCATTER * sums.alone, 1.0, np.inf)
+    return _answer(equations, sums, least), meat + assumed, sums.cautious + assumed
 
 
 @njit(cache=True, nogil=True)
@@ -181,18 +185,22 @@ def _uncertainty(answer, meat, weight, unknown, guess, min_sigma, max_sigma):
 @njit(cache=True, nogil=True)
 def _answer(equations, sums, least):
     """How the gradient answers to a motion (6, 6), between `least` and 1 of the Hessian."""
-    hessian = equations.hessian
     scale = max(np.trace(sums.bread) / max(np.trace(equations.information), 1e-300), 0.0)
-    changed = sums.bread - scale * equations.noise
-    units = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
-    values, modes = np.linalg.eigh(hessian / np.outer(units, units))
+    return _clipped(sums.bread - scale * equations.noise, equations.hessian, least, 1.0)
+
+
+@njit(cache=True, nogil=True)
+def _clipped(matrix, reference, least, most):
+    """Symmetric `matrix` (6, 6), in every direction between two multiples of the `reference`."""
+    units = np.sqrt(np.maximum(np.diag(reference), 1e-300))
+    values, modes = np.linalg.eigh(reference / np.outer(units, units))
     known = values > ZERO * values[-1]
     roots, kept = np.sqrt(values[known]), modes[:, known]
     into = units.reshape(6, 1) * kept * roots
     out_of = kept / (units.reshape(6, 1) * roots)
-    shares, vectors = np.linalg.eigh(out_of.T @ changed @ out_of)
+    shares, vectors = np.linalg.eigh(out_of.T @ matrix @ out_of)
     basis = into @ vectors
-    return (basis * np.clip(shares, least, 1.0)) @ basis.T
+    return (basis * np.clip(shares, least, most)) @ basis.T
 
 
 def bounded(covariance: Matrix, min_sigma: float, max_sigma: float) -> Matrix:
