@@ -54,9 +54,9 @@ class ClusterSums(NamedTuple):
         ``sum psi' J^T J``: how the gradient really answers to a motion (`hessian` holds ``f^2``).
     meat : (6, 6) float array
         Scatter of the gradient: over blocks with ``g = sum (psi - f^2 m) J^T`` and their part
-        ``B = H_b H^-1`` of the Hessian, ``sum (1 - B / 2)^-3 g g^T (1 - B / 2)^-T``, and
-        ``B v H_b`` for what is fitted away. `m` is the mean over the walls or over the floors, `v`
-        the variance of one match: that of all, as the square of the cosine between its ray and
+        ``B = H_b H^-1`` of the Hessian, ``sum (1 - B / 2)^-3 g g^T (1 - B^T / 2)^-3``,
+        and ``B v H_b`` for what is fitted away. `m` is the mean over the walls or over the floors,
+        `v` the variance of one match: that of all, as the square of the cosine between its ray and
         its normal.
     cautious : (6, 6) float array
         The same with ``min(tr B, 1) v H_b`` in place of ``B v H_b``: the more hangs on a block,

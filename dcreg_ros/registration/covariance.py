@@ -135,13 +135,14 @@ def registration_covariance(
     variance = residual_variance(equations)
     # What nobody knows is as uncertain as it may be, and no inverse is singular.
     unknown = np.eye(6) * (variance / max_sigma**2)
-    answer, meat, cautious = _answer_and_meats(equations, sums, LEAST_ANSWER)
+    answer = _answer(equations, sums, LEAST_ANSWER)
+    meat, cautious = _meats(equations, sums)
     trusted = PoseUncertainty(*_uncertainty(
         answer, cautious + variance * unknown, weight, unknown, guess, min_sigma, max_sigma))
     if holding is not None and len(holding.weak_twists):
         told = np.eye(6) - holding.noise_share
         firm = (np.eye(6) - holding.projector).T
-        uncut = _answer_and_meats(equations, sums, 0.0)[0]
+        uncut = _answer(equations, sums, 0.0)
         answer = firm.T @ answer @ firm + _heard(holding, equations.hessian, told, uncut)
         meat = told @ meat @ told.T
     errors = PoseUncertainty(*_uncertainty(
@@ -165,12 +166,12 @@ def _heard(holding: DegeneracyReport, hessian: Matrix, told: Matrix, answer: Mat
 
 
 @njit(cache=True, nogil=True)
-def _answer_and_meats(equations, sums, least):
-    """How the gradient answers (6, 6), by `least` of it or more, and its two scatters (6, 6)."""
+def _meats(equations, sums):
+    """How the gradient scatters (6, 6), and the same with caution."""
     missing = max(MIN_RESIDUAL**2 - equations.error2 / max(equations.weight, 1e-9), 0.0)
     assumed = missing * equations.hessian
     meat = _clipped(sums.meat, LEAST_SCATTER * sums.alone, 1.0, np.inf)
-    return _answer(equations, sums, least), meat + assumed, sums.cautious + assumed
+    return meat + assumed, sums.cautious + assumed
 
 
 @njit(cache=True, nogil=True)
