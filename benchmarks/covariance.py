@@ -79,6 +79,7 @@ def registrations(job: Job) -> list[Trial]:
     lidar, beams, pool = places(name)
     rng = np.random.default_rng([seed, round(1e4 * sigma)])
     config = OdometryConfig()
+    pre = config.preprocess
     settings = replace(config.registration, threads=1, min_sigma=MIN_SIGMA)
     out = []
     for _ in range(count):
@@ -90,7 +91,7 @@ def registrations(job: Job) -> list[Trial]:
         truth, ranges = place[-1]
         scan = measure(lidar, beams, ranges, sigma, rng)
         keypoints = scan[
-            select(scan, config.preprocess.voxel_size, config.preprocess.max_keypoints)]
+            select(scan, pre.voxel_size, pre.min_keypoints, pre.max_keypoints)]
         guess = retract(truth, GUESS * rng.standard_normal(6))
         result = dcreg_ros.register(
             keypoints, voxels, guess, settings, guess_covariance=np.diag(GUESS**2))

@@ -144,6 +144,10 @@ class PreprocessConfig(_Section):
     voxel_size: float = parameter(
         0.3, low=0.01, high=10.0, unit='m',
         doc='About how far points for registration are apart, none nearer than 0.7 of it.')
+    min_keypoints: int = parameter(
+        800, low=0, high=1000000,
+        doc='Where that leaves fewer points, as between near walls, they are nearer together, but '
+            'no nearer than 0.05 m; 0 to leave it at that. max_keypoints goes before it.')
     max_keypoints: int = parameter(
         3000, low=100, high=1000000,
         doc='Points used for registration at most; where a scan has more, they are farther apart.')

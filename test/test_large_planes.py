@@ -169,7 +169,7 @@ def test_edges_of_a_tunnel_do_not_move_it():
         for scan, pose in zip(scans[:-1], poses[:-1], strict=True):
             voxels.insert(scan, pose)
         result = dcreg_ros.register(
-            scans[-1][select(scans[-1], 0.3, 3000)], voxels, poses[-1],
+            scans[-1][select(scans[-1], 0.3, 0, 3000)], voxels, poses[-1],
             dcreg_ros.OdometryConfig().registration,
             guess_covariance=np.diag(np.repeat([0.01, 0.03], 3) ** 2))
         errors.append(local(poses[-1], result.transform))

@@ -74,7 +74,8 @@ def test_the_loop_adds_nothing_to_the_odometry(recording, run):
 
 
 def test_the_configuration_is_used(recording):
-    config = dcreg_ros.OdometryConfig(preprocess=dcreg_ros.config.PreprocessConfig(voxel_size=2.0))
+    config = dcreg_ros.OdometryConfig(
+        preprocess=dcreg_ros.config.PreprocessConfig(voxel_size=2.0, min_keypoints=0))
     coarse = run_odometry(recording.scans[:2], config)
     fine = run_odometry(recording.scans[:2])
     assert coarse.frames[1].num_keypoints < 0.5 * fine.frames[1].num_keypoints

@@ -100,7 +100,7 @@ def test_trunks_do_not_tilt_the_floor_they_stand_on():
         for seen, pose in zip(scans, poses[:-1], strict=True):
             voxels.insert(seen, pose)
         result = dcreg_ros.register(
-            scan[select(scan, 0.3, 3000)], voxels, poses[-1],
+            scan[select(scan, 0.3, 0, 3000)], voxels, poses[-1],
             dcreg_ros.OdometryConfig().registration,
             guess_covariance=np.diag(np.repeat([0.01, 0.03], 3) ** 2))
         errors.append(local(poses[-1], result.transform))

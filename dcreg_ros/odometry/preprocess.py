@@ -80,7 +80,8 @@ def prepare(
     if len(times):
         knots = _knots(twist, np.linspace(start - reference, end - reference, KNOTS + 1))
         _undistort(surface, its_times, knots, start, end, twist)
-    rows = select(surface, config.voxel_size, config.max_keypoints)
+    rows = select(
+        surface, config.voxel_size, config.min_keypoints, config.max_keypoints)
     return Scan(used, surface.take(rows, axis=0), surface)
 
 

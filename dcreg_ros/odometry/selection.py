@@ -23,36 +23,58 @@ APART = 0.7
 """Least distance of points in edges of the cells asked for: somewhat fewer than cells are left."""
 CANDIDATES = 2.5
 """Points, one for each cell, for every one of those that will be left some way apart."""
+CLOSEST = 0.05
+"""Distance [m] below which more points tell little more: their noise spans it."""
 GOLDEN = 0.6180339887498949
 
 
-def select(points: NDArray[np.float64], cell: float, most: int) -> NDArray[np.int64]:
+def select(
+    points: NDArray[np.float64], cell: float, least: int, most: int
+) -> NDArray[np.int64]:
     """Thin a scan to at most `most` points, less than one for each cell.
+
+    Where near walls would leave fewer than `least`, points are kept nearer to each other.
 
     Parameters
     ----------
     points : (N, 3) float64 array
         Finite [m].
     cell : float
-        Edge of the cells to begin with [m]; widened until the points are few enough.
-    most : int
-        How many points to keep at most.
+        Edge of the cells to begin with [m].
+    least, most : int
+        How many points to keep: fewer than `least` only where not more lie CLOSEST apart, and
+        never more than `most`.
 
     Returns
     -------
     (K,) int64 array
-        Rows of some of the points, in the order they came, none within APART times that edge of
-        another.
+        Rows of some of the points, in the order they came, none within APART times the edge of
+        the cells that were used of another.
     """
-    distance, rows, enough = APART * cell, _all_over(len(points)), CANDIDATES * most
+    rows = _all_over(len(points))
+    kept, distance = _few_enough(points, rows, APART * cell, most)
+    while len(kept) < min(least, len(points)) and distance > CLOSEST:
+        # On surfaces their number grows with the inverse square of the distance, or slower.
+        distance = max(distance * min(0.9, math.sqrt(len(kept) / least)), CLOSEST)
+        more = _apart(points, _few_per_cell(points, rows, 1.0 / distance), distance)
+        if len(more) > most:
+            break
+        kept = more
+    return np.sort(kept)
+
+
+def _few_enough(
+    points: NDArray[np.float64], rows: NDArray[np.int64], distance: float, most: int
+) -> tuple[NDArray[np.int64], float]:
+    """At most so many of the rows, some `distance` apart or more; and how much that is."""
+    enough = CANDIDATES * most
     while True:
         rows = _few_per_cell(points, rows, 1.0 / distance)
         if len(rows) <= enough:
             kept = _apart(points, rows, distance)
             if len(kept) <= most:
-                return np.sort(kept)
+                return kept, distance
             enough = len(rows) * most / len(kept)
-        # On surfaces their number falls with the square of the distance, or slower.
         distance *= max(1.05, math.sqrt(len(rows) / enough))
 
 
