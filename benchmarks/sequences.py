@@ -82,6 +82,9 @@ SIMULATED: dict[str, Callable[[int], Sequence]] = {
     'tunnel': lambda n: simulated('tunnel', 'tunnel', 103, n, (ROLL, X)),
     'plane': lambda n: simulated('plane', 'plane', 104, n, (YAW, X, Y), poles=4),
     'room_2hz': lambda n: simulated('room_2hz', 'room', 105, 185, every=5),
+    'stairs': lambda n: simulated('stairs', 'stairs', 106, n),
+    'forest': lambda n: simulated('forest', 'forest', 107, n),
+    'sparse_field': lambda n: simulated('sparse_field', 'sparse_field', 108, n),
 }
 """By name, each made with a number of scans; nothing was tuned on these seeds."""
 
@@ -91,6 +94,9 @@ MEANING = {
     'tunnel': 'endless round tunnel; x and the turn about its axis free',
     'plane': 'endless floor with four thin poles; x, y and yaw weak',
     'room_2hz': 'every fifth scan of the room: large steps and turns',
+    'stairs': 'up a narrow staircase of 20 steps; all directions firm',
+    'forest': 'endless floor with 80 trunks; all directions firm',
+    'sparse_field': 'endless floor with six boxes, 10 to 25 m away; all directions firm, barely',
 }
 
 
