@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGES = ('numpy', 'numba', 'open3d', 'open3d-cpu', 'kiss-icp', 'genz-icp')
-INSTALL = "pip install 'dcreg_ros[benchmark]'"
+INSTALL = "pip install -e '.[benchmark]'"
 
 
 def data_folder() -> Path | None:

@@ -4,10 +4,11 @@
 
 from pathlib import Path
 
-from dcreg_ros.kernel_cache import drop_stale_kernels
+from dcreg_ros.kernel_cache import drop_stale_kernels, ensure_cache
 
 # Before the first kernel is imported, which is when numba looks for what it compiled earlier.
 drop_stale_kernels(Path(__file__).parent)
+ensure_cache()
 
 # ruff: noqa: E402
 from dcreg_ros.config import NodeConfig, OdometryConfig, RegistrationConfig

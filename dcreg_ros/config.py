@@ -73,7 +73,7 @@ class RegistrationConfig(_Section):
         doc='A motion weak in the scan before must be this many times more precise to count as '
             'known again; 1 for no memory. Not for detection "schur".')
     eigenvalue_threshold: float = parameter(
-        120.0, low=0.0, high=1e12, live=True,
+        120.0, low=1e-6, high=1e12, live=True,
         doc='Eigenvalue of the Hessian below which a direction is weak, for detection '
             '"full_eigenvalue".')
     truncated_iterations: int = parameter(
@@ -106,7 +106,8 @@ class RegistrationConfig(_Section):
         doc='Largest distance to the fifth neighbour (query_plane) or to the voxel (map_plane).')
     plane_tolerance: float = parameter(
         0.2, low=1e-4, high=10.0, unit='m',
-        doc='Largest distance of any of the five neighbours to the plane fitted to them.')
+        doc='Largest distance of any of the five neighbours to the plane fitted to them '
+            '(query_plane), or standard deviation of points from their plane (map_plane).')
     max_iterations: int = parameter(
         30, low=1, high=1000, doc='Iterations after which a registration stops unconverged.')
     rotation_tolerance: float = parameter(
@@ -191,7 +192,8 @@ class InputConfig(_Section):
         doc='Unit of the per-point times; auto: from the type and the span of a scan.')
     stale_after: float = parameter(
         3.0, low=0.1, high=3600.0, unit='s', live=True,
-        doc='Silence on the input after which the diagnostics warn.')
+        doc='Silence on the input after which the diagnostics warn, and time after which a result '
+            'is stale.')
     use_prior: bool = parameter(
         False,
         doc='Whether odometry on the topic "prior" (wheels, IMU, any other) predicts each scan '

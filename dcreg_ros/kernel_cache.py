@@ -1,12 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Forget compiled kernels when any source of the package has changed.
+"""Where compiled kernels are kept; they are forgotten when any source has changed.
 
 Numba looks at the file of a kernel alone, but a kernel holds compiled copies of those it calls
 from other files: after an edit it would go on running the old ones.
 """
 
 import contextlib
+import logging
+import tempfile
 from pathlib import Path
 
 STAMP = 'kernels.stamp'
@@ -38,3 +40,21 @@ def drop_stale_kernels(package: Path) -> bool:
         stamp.write_text(state)
         return True
     return False
+
+
+def ensure_cache() -> None:
+    """Keep kernels for this process alone where numba may write nowhere.
+
+    Neither into the package nor below the home of the user, as in a read-only container: then
+    it would refuse to compile at all.
+    """
+    from numba import config
+    from numba.core import caching
+
+    try:
+        caching.FunctionCache(drop_stale_kernels)
+    except RuntimeError:
+        config.CACHE_DIR = tempfile.mkdtemp(prefix='dcreg_ros-')
+        logging.getLogger(__name__).warning(
+            'compiled kernels can be kept in no folder, so that every start compiles them anew: '
+            'set NUMBA_CACHE_DIR to one that can be written')

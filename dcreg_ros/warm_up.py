@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compile or load every kernel before the first scan, so that no scan waits for it."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from dcreg_ros.config import OdometryConfig, RegistrationConfig
@@ -22,7 +24,9 @@ def warm_up(config: OdometryConfig | None = None) -> None:
     grid = np.stack(np.meshgrid(*[np.linspace(-2.0, 2.0, 48)] * 2), axis=-1).reshape(-1, 2)
     walls = [np.insert(grid, axis, side, axis=1) for axis in range(3) for side in (-2.0, 2.0)]
     points = np.concatenate(walls)
-    odometry = LidarOdometry(config)
+    config = OdometryConfig() if config is None else config
+    everywhere = replace(config.preprocess, min_range=0.0, max_range=100.0)
+    odometry = LidarOdometry(replace(config, preprocess=everywhere))
     times = np.linspace(0.0, 0.1, len(points))
     for k in range(3):
         odometry.process(points + 0.01 * k, times, stamp=0.1 * k)

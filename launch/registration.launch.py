@@ -79,10 +79,10 @@ def generate_launch_description():
         ),
         DeclareLaunchArgument(
             'use_sim_time',
-            default_value='false',
-            choices=BOOLEAN,
-            description='Whether time comes from /clock; a recording given with "bag" then '
-            'publishes it.',
+            default_value='',
+            choices=['', *BOOLEAN],
+            description='Whether time comes from /clock; with "true" a recording given with "bag" '
+            'publishes it. Empty: as in the parameter file.',
         ),
     ]
     return LaunchDescription([*arguments, OpaqueFunction(function=start)])
@@ -95,11 +95,12 @@ def start(context):
         return LaunchConfiguration(name).perform(context)
 
     sim_time = value('use_sim_time') == 'true'
+    given = overrides(value)
     node = Node(
         package='dcreg_ros',
         executable='registration_node',
         namespace=value('namespace'),
-        parameters=[value('config'), {'use_sim_time': sim_time, **overrides(value)}],
+        parameters=[value('config'), *([given] if given else [])],
         remappings=[
             ('points', value('points_topic')),
             ('prior', value('prior_topic') or 'prior'),
@@ -117,8 +118,14 @@ def start(context):
 
 def overrides(value):
     """Return the parameters that the command line takes out of the hands of the file."""
-    names = {'base_frame': str, 'odom_frame': str, 'publish_tf': 'true'.__eq__}
-    given = {f'frames.{name}': kind(value(name)) for name, kind in names.items() if value(name)}
+    kinds = {
+        'frames.base_frame': str,
+        'frames.odom_frame': str,
+        'frames.publish_tf': 'true'.__eq__,
+        'use_sim_time': 'true'.__eq__,
+    }
+    texts = {name: value(name.removeprefix('frames.')) for name in kinds}
+    given = {name: kinds[name](text) for name, text in texts.items() if text}
     return given | ({'input.use_prior': True} if value('prior_topic') else {})
 
 

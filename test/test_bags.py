@@ -180,7 +180,7 @@ def test_input_parameters_reach_the_decoder(tmp_path):
 def test_without_rosbags(tmp_path, monkeypatch):
     path = write_bag(tmp_path, 'mcap')
     monkeypatch.setitem(sys.modules, 'rosbags.highlevel', None)
-    with pytest.raises(ImportError, match=r'dcreg_ros\[eval\]'):
+    with pytest.raises(ImportError, match='pip install rosbags'):
         open_source(path)
 
 

@@ -40,7 +40,9 @@ def test_every_argument_has_a_default_and_a_description():
     for words in arguments.values():
         assert 'default_value' in words
         assert len(ast.literal_eval(words['description'])) > 20
-    assert ast.literal_eval(arguments['use_sim_time']['default_value']) == 'false'
+    for name in ('base_frame', 'odom_frame', 'publish_tf', 'use_sim_time'):
+        assert ast.literal_eval(arguments[name]['default_value']) == '', name
+        assert 'as in the parameter file' in ast.literal_eval(arguments[name]['description'])
 
 
 def test_rviz_shows_every_topic():
@@ -96,6 +98,16 @@ def test_rviz_and_recording_are_started_when_asked_for(launch_file):
     assert sum(isinstance(action, RegisterEventHandler) for action in found) == 1
 
 
+@pytest.mark.parametrize(('time', 'clock'), [('', False), ('false', False), ('true', True)])
+def test_the_recording_is_the_clock_only_where_that_is_asked_for(
+    launch_file, monkeypatch, time, clock
+):
+    commands = []
+    monkeypatch.setattr(launch_file, 'ExecuteProcess', lambda cmd, **_: commands.append(cmd))
+    actions(launch_file, bag='recording', use_sim_time=time)
+    assert ('--clock' in commands[0]) is clock
+
+
 def test_a_value_that_is_no_choice_is_refused(launch_file):
     with pytest.raises(RuntimeError, match='use_sim_time'):
         actions(launch_file, use_sim_time='yes')
@@ -107,6 +119,8 @@ def test_only_values_that_were_given_replace_those_of_the_file(launch_file):
         'frames.odom_frame': 'world',
         'frames.publish_tf': False,
     }
+    assert launch_file.overrides({'use_sim_time': 'false'}.get) == {'use_sim_time': False}
+    assert launch_file.overrides({'use_sim_time': ''}.get) == {}
 
 
 def test_a_topic_for_the_prior_turns_it_on(launch_file):

@@ -191,6 +191,18 @@ def test_a_full_map_without_radius_takes_in_no_more_cells():
         key: both[key][0] for key in kept}
 
 
+@pytest.mark.parametrize('most', [8000, 8192, 16384])
+def test_a_map_holds_no_more_cells_than_it_may(most):
+    """Powers of two as well, at which a hash table has to grow."""
+    axis = np.arange(-8.0, 8.0, 0.25) + 0.125
+    block = np.stack(np.meshgrid(axis, axis, axis[:1], indexing='ij'), axis=-1).reshape(-1, 3)
+    voxels, pose = VoxelMap(0.5, 100.0, most), np.eye(4)
+    for k in range(60):
+        pose[0, 3] = 2.0 * k
+        voxels.insert(block, pose)
+        assert len(voxels) <= most
+
+
 def test_a_scan_enters_few_cells_into_larger_tables():
     """No scan pays for all of a table: twice as many as are new, and some."""
     rng = np.random.default_rng(5)

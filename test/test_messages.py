@@ -82,6 +82,12 @@ def make_frame(report=None, status='tracking', reason='', **changes):
     return Frame(**values | changes)
 
 
+BLIND = make_frame(
+    status='first', reason='no points within range yet', registration=None, degeneracy=None
+)
+"""What a LiDAR that sees nothing from the start gives, for ever."""
+
+
 def level(status):
     return int.from_bytes(status.level, 'little')
 
@@ -225,6 +231,7 @@ def test_marker_identities_do_not_collide():
         (make_frame(make_report(AXES)), 2, 'weak: roll'),
         (make_frame(status='first', registration=None, degeneracy=None), 0, 'first scan'),
         (make_frame(status='coasting', reason='fog', degeneracy=None), 2, 'fog'),
+        (BLIND, 2, 'not registered: no points within range yet'),
     ],
 )
 def test_observability_levels(frame, expected, words):
@@ -235,8 +242,18 @@ def test_observability_levels(frame, expected, words):
     assert all(isinstance(pair.value, str) for pair in status.values)
 
 
+def statuses(health, now):
+    return diagnostics.diagnostics(health.snapshot(now), 'node', '/points', 3.0)
+
+
 def input_status(health, now):
-    return diagnostics.diagnostics(health.snapshot(now), 'node', '/points', 3.0)[0]
+    return statuses(health, now)[0]
+
+
+def give(health, now, frame):
+    """A result of the scan that came in 0.1 s ago."""
+    health.received(now - 0.1)
+    health.processed(now, frame, 'lidar', '0.0', 't', {'total': 0.1})
 
 
 def test_silence_is_a_warning_and_then_an_error():
@@ -258,7 +275,9 @@ def test_dropped_scans_raise_the_level(dropped, expected):
     assert {pair.key: pair.value for pair in status.values}['dropped'] == str(dropped)
 
 
-@pytest.mark.parametrize('event', ['malformed', 'empty', 'other_frame', 'backwards', 'waiting'])
+@pytest.mark.parametrize(
+    'event', ['malformed', 'empty', 'other_frame', 'late', 'backwards', 'waiting']
+)
 def test_trouble_is_told_once_and_counted_for_ever(event):
     health = Health(0.0)
     health.received(0.5)
@@ -274,14 +293,72 @@ def test_failed_scans_and_slow_scans_show():
     health = Health(0.0)
     for stamp in (0.0, 0.1, 0.2):
         frame = make_frame(stamp=stamp)
-        health.processed(frame, 'lidar', '0.0', 't', {'decode': 0.01, 'total': 0.09})
+        health.processed(0.5, frame, 'lidar', '0.0', 't', {'decode': 0.01, 'total': 0.09})
     health.count('failed', 'scan 1.0 failed: bad')
-    _, registration, _, timing = diagnostics.diagnostics(
-        health.snapshot(1.0), 'node', '/points', 3.0
-    )
+    _, registration, _, timing = statuses(health, 1.0)
     assert (level(registration), registration.message) == (2, 'scan 1.0 failed: bad')
     assert level(timing) == 1
     assert {p.key: p.value for p in timing.values}['scan_period'] == '100.000 ms'
+
+
+def test_a_lidar_that_is_blind_from_the_start_is_an_error():
+    health = Health(0.0)
+    give(health, 0.5, BLIND)
+    _, registration, observed, _ = statuses(health, 1.0)
+    assert [level(registration), level(observed)] == [2, 2]
+    assert registration.message == 'not registered: no points within range yet'
+
+
+def test_results_get_stale_and_keep_their_values():
+    health = Health(0.0)
+    give(health, 1.0, make_frame())
+    fresh, stale = statuses(health, 3.9)[1:3], statuses(health, 4.5)[1:3]
+    assert [level(status) for status in fresh] == [0, 1]
+    assert [level(status) for status in stale] == [3, 3]
+    assert {status.message for status in stale} == {'no scan registered for 3.5 s'}
+    assert [status.values for status in stale] == [status.values for status in fresh]
+    give(health, 5.0, make_frame())
+    assert [level(status) for status in statuses(health, 5.1)[1:3]] == [0, 1]
+
+
+def test_scans_that_fail_are_an_error_however_long():
+    health = Health(0.0)
+    give(health, 1.0, make_frame())
+    health.count('failed', 'scan 1.0 failed: bad')
+    _, registration, observed, _ = statuses(health, 9.0)
+    assert (level(registration), registration.message) == (2, 'scan 1.0 failed: bad')
+    assert level(observed) == 3
+
+
+@pytest.mark.parametrize('registered', [False, True])
+def test_scans_of_which_nothing_becomes_are_an_error(registered):
+    health = Health(0.0)
+    if registered:
+        give(health, 1.0, make_frame())
+    for now in (1.1, 2.0, 3.0, 4.0, 4.5):
+        health.received(now)
+        health.count('waiting', 'waiting for the transform')
+    assert level(input_status(health, 4.0)) == 1
+    health.count('waiting', 'waiting for the transform')
+    status = input_status(health, 4.6)
+    assert level(status) == 2
+    seconds = 3.6 if registered else 3.5
+    text = f'no scan registered for {seconds} s; waiting for the transform'
+    assert status.message == text
+
+
+def test_after_a_silence_the_node_gets_its_time():
+    health = Health(0.0)
+    give(health, 1.0, make_frame())
+    health.received(100.0)
+    found, registration, _, _ = statuses(health, 100.1)
+    assert [level(found), level(registration)] == [0, 3]
+
+
+def test_silence_is_not_told_twice():
+    health = Health(0.0)
+    health.received(1.0)
+    assert input_status(health, 9.0).message == 'silent for 8.0 s'
 
 
 def test_health_refuses_an_event_nobody_reports():

@@ -271,7 +271,7 @@ def test_xicp_holds_what_is_not_localizable_and_bounds_what_partly_is(partial):
     hessian, rhs = rows.T @ rows, -rows.T @ residuals
     found = localizability(rows, residuals, 50.0, 500.0, 5000.0)
     report = report_of(hessian, 10.0, 10.0, None, found)
-    settings_ = SolverSettings(xicp_partial=partial)
+    settings_ = SolverSettings(1e-6, 10, 1, 6.0, 100.0, partial)
     step = step_of(System(hessian, rhs + 1.0, report, np.zeros(6), settings_), 'xicp').delta
     along = found.modes @ step
     held = ~found.full & ~found.partial

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from builtin_interfaces.msg import Time
 from live_graph import NODE, Graph, corridor_scan, running_node, stamp, values
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
@@ -167,9 +168,42 @@ def test_no_kind_of_bad_scan_kills_the_node(graph):
     status = graph.next_status('Input', lambda s: 'other_lidar' in s.message)
     assert values(status)['other_frame'] == '1'
     graph.send(good, stamp(1))
+    graph.next_status('Input', lambda s: 'is not after that before' in s.message)
+    graph.send(good, stamp(-20))
     graph.next_status('Input', lambda s: 'before the one before it' in s.message)
+    assert graph.odometry_of(stamp(-20)).header.stamp == stamp(-20)
     assert graph.register(corridor_scan(8), stamp(8)).header.stamp == stamp(8)
     assert values(graph.next_status('Input'))['malformed'] == '2'
+
+
+def counts(graph, *events):
+    """How often events happened so far."""
+    facts = values(graph.next_status('Input'))
+    return np.array([int(facts[event]) for event in events])
+
+
+def test_scans_that_come_late_are_left_out(graph):
+    drive(graph, 4)
+    before = counts(graph, 'late', 'backwards')
+    graph.send(corridor_scan(3, y=0.06), stamp(3))  # sent again
+    status = graph.next_status('Input', lambda s: 'is not after that before' in s.message)
+    assert status.level == b'\x01'
+    graph.send(corridor_scan(2, y=0.04), stamp(2))  # overtaken
+    graph.next_status('Input', lambda s: int(values(s)['late']) == before[0] + 2)
+    last = graph.register(corridor_scan(4, y=0.08), stamp(4))
+    assert [m.header.stamp for m in graph.heard['odometry']] == [stamp(i) for i in range(5)]
+    assert last.pose.pose.position.y == pytest.approx(0.08, abs=0.01)
+    assert last.twist.twist.linear.y == pytest.approx(0.2, abs=0.1)
+    assert (counts(graph, 'late', 'backwards') - before).tolist() == [2, 0]
+
+
+def test_a_driver_that_fills_no_stamps_is_not_blamed(graph):
+    before = counts(graph, 'late', 'backwards')
+    for i in range(3):
+        graph.send(corridor_scan(i, y=0.02 * i), Time())
+        graph.wait(lambda number=i + 1: len(graph.heard['odometry']) == number)
+    assert graph.heard['odometry'][-1].pose.pose.position.y == pytest.approx(0.04, abs=0.01)
+    assert (counts(graph, 'late', 'backwards') - before).tolist() == [0, 0]
 
 
 def test_weak_directions_follow_live_parameters(graph):

@@ -152,11 +152,22 @@ def test_broadcast_is_the_pose_of_the_odometry(tf):
     message.header.frame_id, message.header.stamp.sec = 'odom', 7
     message.pose.pose.position.x = 2.0
     message.pose.pose.orientation.w = 1.0
-    Transforms(None, FramesConfig(publish_tf=True)).broadcast(message)
+    frames = FramesConfig(base_frame='lidar', publish_tf=True)
+    Transforms(None, frames).broadcast(message)
     (sent,) = tf.sent
     assert (sent.header, sent.child_frame_id) == (message.header, 'lidar')
     assert sent.transform.translation.x == 2.0
     assert sent.transform.rotation.w == 1.0
+
+
+@pytest.mark.parametrize('base_frame', ['', 'base_link'])
+def test_a_frame_of_two_parents_is_warned_of(tf, base_frame):
+    said = []
+    node = SimpleNamespace(get_logger=lambda: SimpleNamespace(warning=said.append))
+    Transforms(node, FramesConfig(base_frame=base_frame, publish_tf=True))
+    assert [text.split(':')[0] for text in said] == (
+        [] if base_frame else ['publish_tf without base_frame']
+    )
 
 
 def test_nothing_is_broadcast_unless_asked_for(tf):
@@ -188,7 +199,9 @@ class Prior:
 
     def follow(self, when):
         """A scan that found the LiDAR at the origin."""
-        frame = SimpleNamespace(stamp=when, pose=np.eye(4), twist=np.zeros(6))
+        frame = SimpleNamespace(
+            stamp=when, pose=np.eye(4), twist=np.zeros(6), status='tracking', reason=''
+        )
         self.input.follow(frame, 0.0)
 
 

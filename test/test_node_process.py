@@ -24,6 +24,8 @@ from live_graph import (
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import PointCloud2
 
+from dcreg_ros.evaluation.live import HEARING
+
 pytestmark = pytest.mark.ros
 
 
@@ -96,6 +98,26 @@ def test_a_file_gives_parameters_and_whole_numbers_are_floats(tmp_path):
     )
     with running_node(tmp_path, '--params-file', path, '-r', 'points:=cloud') as (process, log):
         wait_for_line(process, log, 'waiting for scans on /cloud')
+
+
+def test_robots_are_told_apart_by_namespace(tmp_path):
+    robot = ('--ros-args', '-r', '__ns:=/robot')
+    with running_node(tmp_path, *robot[1:]) as (process, log):
+        wait_for_line(process, log, 'waiting for scans on /robot/points')
+        graph = Graph()
+        recorders = [
+            start('recorder', '-o', tmp_path / name, *arguments)
+            for name, arguments in (('same', robot), ('other', ()))
+        ]
+        try:
+            status = graph.next_status('Input')
+            assert status.name == 'robot/registration_node: Input'
+            graph.spin(5.0)
+        finally:
+            said = [stop(recorder)[1] for recorder in recorders]
+            graph.close()
+    assert [HEARING in words for words in said] == [True, False]
+    assert 'robot/registration_node: Timing,' in (tmp_path / 'same/health.csv').read_text()
 
 
 def test_a_publisher_of_another_qos_is_reported(tmp_path):

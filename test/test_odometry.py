@@ -119,6 +119,53 @@ def test_stamps_that_stand_still_mean_evenly_spaced_scans(room):
     assert translation < 0.05 and angle < 1.0
 
 
+@pytest.mark.parametrize('back', [0.0, 0.4])
+def test_a_late_scan_is_refused_and_changes_nothing(room, back):
+    odometry, other = dcreg_ros.LidarOdometry(), dcreg_ros.LidarOdometry()
+    for scan in room.scans[:10]:
+        odometry.process(scan.points, scan.times, scan.stamp)
+        other.process(scan.points, scan.times, scan.stamp)
+    with pytest.raises(ValueError, match='is not after that before'):
+        odometry.process(room.scans[5].points, None, room.scans[9].stamp - back)
+    after, expected = (
+        o.process(room.scans[10].points, room.scans[10].times, room.scans[10].stamp)
+        for o in (odometry, other))
+    assert (after.pose == expected.pose).all()
+
+
+def test_a_recording_that_starts_again_is_followed(room):
+    odometry = dcreg_ros.LidarOdometry()
+    for scan in room.scans[:20] + room.scans[:20]:
+        frame = odometry.process(scan.points, scan.times, scan.stamp)
+        assert frame.status != 'coasting'
+    translation, _ = errors(np.linalg.inv(room.odometry_poses[19]) @ frame.pose)
+    assert translation < 0.05
+
+
+@pytest.mark.parametrize('gap', [1.5, 30.0])
+def test_after_a_gap_the_mean_is_not_taken_for_the_velocity(room, gap):
+    """It stands for a while and goes on as before: the mean over the gap is next to nothing."""
+    odometry = dcreg_ros.LidarOdometry()
+    for k, scan in enumerate(room.scans[:30]):
+        frame = odometry.process(scan.points, scan.times, scan.stamp + gap * (k >= 20))
+        if k < 20:
+            continue
+        w, v = np.split(room.twists[k], 2)
+        off = frame.twist - np.r_[v, w]
+        assert (np.abs(off) < 3.5 * np.sqrt(np.diag(frame.twist_covariance))).all()
+        translation, _ = errors(np.linalg.inv(room.odometry_poses[k]) @ frame.pose)
+        assert translation < 3.0 * np.sqrt(np.trace(frame.covariance[:3, :3]))
+    assert np.sqrt(np.diag(frame.twist_covariance))[0] < 0.2  # known again
+
+
+def test_times_none_of_which_is_finite_are_as_good_as_none(room):
+    with_none, with_nan = dcreg_ros.LidarOdometry(), dcreg_ros.LidarOdometry()
+    for scan in room.scans[:5]:
+        nan = np.full(len(scan.points), np.nan)
+        expected = with_none.process(scan.points, None, scan.stamp).pose
+        assert (with_nan.process(scan.points, nan, scan.stamp).pose == expected).all()
+
+
 def test_prior_replaces_the_prediction(room):
     odometry = dcreg_ros.LidarOdometry()
     odometry.process(room.scans[0].points, room.scans[0].times, room.scans[0].stamp)

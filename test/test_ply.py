@@ -108,7 +108,7 @@ def test_no_coordinates(tmp_path):
 
 def test_without_trimesh(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'trimesh.exchange.ply', None)
-    with pytest.raises(ImportError, match=r'dcreg_ros\[eval\]'):
+    with pytest.raises(ImportError, match='pip install trimesh'):
         read_ply(write(tmp_path, FIELDS, ROWS, 'ascii'))
 
 

@@ -210,6 +210,17 @@ def test_the_first_scan_has_no_prior_nor_has_one_after_a_reset():
     assert not prior.begun
 
 
+def test_while_there_is_no_map_there_is_nothing_to_go_on_from():
+    """A covered LiDAR on a robot that drives: the first scan that sees is the origin."""
+    odometry, prior = dcreg_ros.LidarOdometry(), MotionPrior(steady(np.arange(0.0, 9.0, 0.02)))
+    for k in range(20):
+        stamp = START + 0.1 * k
+        guess = prior.predict(stamp, 0.0, np.eye(4))
+        frame = odometry.process(np.full((100, 3), np.nan), None, stamp, guess)
+        prior.follow(frame, 0.0)
+    assert (frame.pose == np.eye(4)).all() and frame.reason
+
+
 @pytest.mark.parametrize('stamp', [START + 0.5, START + 0.3])
 def test_scans_whose_stamps_do_not_advance_have_no_prior(stamp):
     prior = MotionPrior(steady(np.arange(0.0, 1.0, 0.02)))

@@ -30,6 +30,10 @@ def room(seed=0, count=6000):
     return points
 
 
+def known_as(covariance):
+    return room(), room(), None, None, None, covariance
+
+
 @pytest.mark.parametrize('association', ['query_plane', 'map_plane'])
 @pytest.mark.parametrize('mitigation', ['none', 'dcreg'])
 def test_finds_a_known_pose(association, mitigation):
@@ -207,11 +211,48 @@ def test_points_that_are_not_finite_are_left_out():
         ((room(), room(), np.eye(3)), r'initial_guess should have shape \(4, 4\)'),
         ((room(), room(), np.full((4, 4), np.nan)), 'initial_guess .* not finite'),
         ((room(), room(), 2.0 * np.eye(4)), 'initial_guess is not a rigid transform'),
+        (known_as(np.eye(3)), r'guess_covariance should have shape \(6, 6\)'),
+        (known_as(np.full((6, 6), np.nan)), 'guess_covariance .* not finite'),
+        (known_as(np.triu(np.ones((6, 6)))), 'guess_covariance should be symmetric'),
+        (known_as(-np.eye(6)), 'guess_covariance has a negative variance'),
     ],
 )
 def test_bad_arguments_are_refused_by_name(arguments, text):
     with pytest.raises(ValueError, match=text):
         dcreg_ros.register(*arguments)
+
+
+@pytest.mark.parametrize('association', ['query_plane', 'map_plane'])
+@pytest.mark.parametrize('mitigation', ['dcreg', 'prior'])
+def test_a_guess_may_be_known_exactly_in_some_directions(association, mitigation):
+    config = dcreg_ros.RegistrationConfig(association=association, mitigation=mitigation)
+    expected = dcreg_ros.register(room(1), room(0), config=config)
+    for singular in (np.zeros((6, 6)), 1e-4 * np.ones((6, 6)), np.diag([0, 0, 0, 1e-2, 0, 0])):
+        result = dcreg_ros.register(
+            room(1), room(0), config=config, guess_covariance=singular.tolist())
+        translation, angle = errors(np.linalg.inv(expected.transform) @ result.transform)
+        assert result.converged and translation < 0.01 and angle < 0.1
+
+
+def test_a_target_beyond_the_end_of_maps_is_named():
+    """UTM coordinates, say."""
+    far = np.array([5e5, 5e6, 0.0])
+    config = dcreg_ros.RegistrationConfig(association='map_plane')
+    result = dcreg_ros.register(room(1) + far, room(0) + far, config=config)
+    assert 'no target point within 262144 m of the origin' in result.failure_reason
+
+
+def test_fitness_counts_points_also_where_they_have_two_matches():
+    """Points on poles."""
+    rng, poles = np.random.default_rng(3), []
+    for x, y in rng.uniform(-8.0, 8.0, (12, 2)):
+        turn = rng.uniform(0.0, 2.0 * np.pi, 400)
+        poles.append(np.c_[
+            x + 0.08 * np.cos(turn), y + 0.08 * np.sin(turn), rng.uniform(-1.5, 2.5, 400)])
+    cloud = np.concatenate(poles)
+    result = dcreg_ros.register(cloud[::4], cloud, config=dcreg_ros.OdometryConfig().registration)
+    assert 0.4 < result.fitness <= result.near_surface
+    assert result.num_matches > result.near_surface * len(cloud[::4])
 
 
 def test_integer_and_single_precision_clouds_are_taken():

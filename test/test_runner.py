@@ -89,6 +89,16 @@ def test_a_scan_that_cannot_be_used_is_named_and_the_run_goes_on(recording):
     assert '(5, 2)' in run.skipped[0][1]
 
 
+def test_a_scan_sent_twice_or_overtaken_is_left_out(recording, run):
+    scans = recording.scans
+    again = [*scans[:6], scans[5], scans[7], scans[6], *scans[8:]]
+    found = run_odometry(again)
+    in_turn = run_odometry([*scans[:6], *scans[7:]])
+    np.testing.assert_array_equal(found.poses, in_turn.poses)
+    assert [name for name, _ in found.skipped] == [scans[5].name, scans[6].name]
+    assert all('is not after that before' in why for _, why in found.skipped)
+
+
 def test_an_empty_scan_does_not_end_the_run(recording):
     empty = dataclasses.replace(
         recording.scans[1], points=np.zeros((0, 3)), times=np.zeros(0), name='empty'

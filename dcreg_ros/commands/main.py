@@ -17,13 +17,9 @@ COMMANDS = (
     ('demo', 'simulate, run the real node on it, and compare with the truth'),
     ('config', 'print all parameters with their meaning'),
 )
-EXTRAS = {
-    'matplotlib': 'eval',
-    'rclpy': 'ros',
-    'rosbags': 'eval',
-    'tqdm': 'eval',
-    'trimesh': 'eval',
-}
+OPTIONAL = {
+    name: f'pip install {name}' for name in ('matplotlib', 'rosbags', 'tqdm', 'trimesh')
+} | {'rclpy': 'source a ROS installation'}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         return _fail(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in EXTRAS:
+        if error.name not in OPTIONAL:
             raise
-        return _fail(f"{error}; try: pip install 'dcreg_ros[{EXTRAS[error.name]}]'")
+        return _fail(f"{error}; try: {OPTIONAL[error.name]}")
     except KeyboardInterrupt:
         return 130
 

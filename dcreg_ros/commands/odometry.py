@@ -77,7 +77,7 @@ def run(arguments: Namespace) -> int:
     config = with_values(config, {'input.use_prior': prior is not None})
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
-    print('loading kernels; the very first run compiles them (up to a minute)', file=sys.stderr)
+    print('loading kernels; the very first run compiles them (a minute or a few)', file=sys.stderr)
     dcreg_ros.warm_up(config)
     with _collected_warnings() as warnings:
         result = run_odometry(source, config, lambda scans: _bar(scans, len(source)), prior)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from dcreg_ros.degeneracy.characterize import match_axes
 from dcreg_ros.degeneracy.joint import joint_weak_motions, relative_reference, stable_basis
 from dcreg_ros.degeneracy.localizability import Localizability
-from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian, check_number
+from dcreg_ros.degeneracy.report import DegeneracyReport, check_number, check_symmetric
 from dcreg_ros.degeneracy.schur import ZERO, schur_modes
 
 Matrix = NDArray[np.float64]
@@ -46,7 +46,7 @@ def analyze_degeneracy(
     ----------
     DCReg, arXiv 2509.06285, sections IV (detection), V (characterisation), VI (preconditioner).
     """
-    checked = check_hessian(hessian)
+    checked = check_symmetric(hessian, 'hessian')
     return report_of(
         checked,
         check_number(condition_threshold, 'condition_threshold', 1.0),

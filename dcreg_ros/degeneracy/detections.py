@@ -38,9 +38,9 @@ class Evidence(NamedTuple):
     hessian : (6, 6) float array
         Rotation [rad] before translation [m], body frame.
     noise : (6, 6) float array
-        What the uncertainty of the normals alone adds to it.
+        What the uncertainty of the normals alone adds to the information of the matches.
     variance : float
-        Of one weighted residual [m^2].
+        That single matches had if they said as much together and were independent [m^2].
     rows : (M, 6) float array
         ``[p x n, n]`` of every match, body frame; empty unless in :data:`NEEDS_MATCHES`.
     localizability : Localizability or None

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mitigations: what a step of the registration does where directions are weak.
 
-Three kinds change how a step is solved or damped: ``dcreg``, ``truncated_cg``, ``clamped`` and
+Four change how a step is solved or damped: ``dcreg``, ``truncated_cg``, ``clamped`` and
 ``tikhonov``. Where the gradient vanishes it still does, so of these only cutting the conjugate
 gradients short, time and again, can keep a registration from sliding. ``remap``, ``tsvd`` and
 ``xicp`` take the weak motions out of the step; ``prior`` holds them to a prediction.
@@ -23,12 +23,12 @@ Array = NDArray[np.float64]
 class SolverSettings(NamedTuple):
     """The numbers of all mitigations; see ``RegistrationConfig`` for what each means."""
 
-    tolerance: float = 1e-6
-    max_iterations: int = 10
-    truncated_iterations: int = 1
-    prior_weight: float = 100.0
-    tikhonov_weight: float = 100.0
-    xicp_partial: str = 'equality'
+    tolerance: float
+    max_iterations: int
+    truncated_iterations: int
+    prior_weight: float
+    tikhonov_weight: float
+    xicp_partial: str
 
 
 class System(NamedTuple):

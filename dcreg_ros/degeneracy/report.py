@@ -98,24 +98,24 @@ def names_of(mask: NDArray[np.bool_]) -> tuple[str, ...]:
     return tuple(name for name, marked in zip(AXES, mask, strict=True) if marked)
 
 
-def check_hessian(hessian: ArrayLike) -> NDArray[np.float64]:
-    """Return `hessian` as a symmetric (6, 6) float64 array.
+def check_symmetric(matrix: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return `matrix` as a symmetric (6, 6) float64 array.
 
     Raises
     ------
     ValueError
-        If it is not 6x6, finite and symmetric.
+        If it is not 6x6, finite and symmetric; the text says `name`.
     """
-    kind = np.asarray(hessian).dtype
+    kind = np.asarray(matrix).dtype
     if kind.kind not in 'fiu':
-        raise ValueError(f'hessian should hold real numbers, not {kind}')
-    out = np.array(hessian, dtype=np.float64)
+        raise ValueError(f'{name} should hold real numbers, not {kind}')
+    out = np.array(matrix, dtype=np.float64)
     if out.shape != (6, 6):
-        raise ValueError(f'hessian should have shape (6, 6), not {out.shape}')
+        raise ValueError(f'{name} should have shape (6, 6), not {out.shape}')
     if not np.isfinite(out).all():
-        raise ValueError('hessian has values that are not finite')
+        raise ValueError(f'{name} has values that are not finite')
     if not np.allclose(out, out.T, rtol=1e-6, atol=1e-9 * np.abs(out).max()):
-        raise ValueError('hessian should be symmetric')
+        raise ValueError(f'{name} should be symmetric')
     return 0.5 * (out + out.T)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.degeneracy.report import check_hessian
+from dcreg_ros.degeneracy.report import check_symmetric
 
 Matrix = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def schur_complements(hessian: Matrix) -> tuple[Matrix, Matrix]:
     ----------
     DCReg, arXiv 2509.06285, section IV (Schur complements of the Hessian).
     """
-    checked = check_hessian(hessian)
+    checked = check_symmetric(hessian, 'hessian')
     return schur_complement(checked, 0), schur_complement(checked, 3)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.mitigations import SOLVERS, SolverSettings, System, least_squares
-from dcreg_ros.degeneracy.report import DegeneracyReport, check_hessian, check_number
+from dcreg_ros.degeneracy.report import DegeneracyReport, check_number, check_symmetric
 
 Vector = NDArray[np.float64]
 
@@ -45,8 +45,8 @@ def solve_step(
     rhs: ArrayLike,
     report: DegeneracyReport,
     mitigation: str = 'dcreg',
-    tolerance: float = 1e-6,
-    max_iterations: int = 10,
+    tolerance: float = RegistrationConfig.solver_tolerance,
+    max_iterations: int = RegistrationConfig.solver_max_iterations,
     deviation: ArrayLike | None = None,
     prior_weight: float = RegistrationConfig.prior_weight,
     tikhonov_weight: float = RegistrationConfig.tikhonov_weight,
@@ -93,7 +93,7 @@ def solve_step(
     ----------
     DCReg, arXiv 2509.06285, section VI.
     """
-    matrix = check_hessian(hessian)
+    matrix = check_symmetric(hessian, 'hessian')
     vector = np.array(rhs, dtype=np.float64)
     if vector.shape != (6,):
         raise ValueError(f'rhs should have shape (6,), not {vector.shape}')
@@ -111,7 +111,8 @@ def solve_step(
         int(check_number(max_iterations, 'max_iterations', 1.0)),
         int(check_number(truncated_iterations, 'truncated_iterations', 1.0)),
         check_number(prior_weight, 'prior_weight', 0.0),
-        check_number(tikhonov_weight, 'tikhonov_weight', 0.0))
+        check_number(tikhonov_weight, 'tikhonov_weight', 0.0),
+        RegistrationConfig.xicp_partial)
     return step_of(
         System(matrix, vector, report, towards, settings), mitigation)
 

@@ -130,7 +130,7 @@ def play_live(
     for name in OUTPUTS:
         (folder / name).unlink(missing_ok=True)
     processes.start('recorder', 'dcreg_ros.ros.recorder', '-o', str(folder))
-    say('waiting for the node; its very first start compiles the kernels (up to a minute)')
+    say('waiting for the node; its very first start compiles the kernels (a minute or a few)')
     # What is said before the recorder hears it would look like drops.
     processes.wait_for_word('recorder', HEARING, _START_TIMEOUT, alive=('node',))
     say('playing in real time')

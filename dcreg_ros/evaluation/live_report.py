@@ -70,7 +70,8 @@ def _rows(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 def _counts(live: LiveRun) -> Iterator[tuple[str, str]]:
     counted = live.health.get('registration_node: Input', {})
-    told = [f'{key} {counted[key]}' for key in ('dropped', 'lost', 'failed') if key in counted]
+    told = [f'{key} {counted[key]}' for key in ('dropped', 'lost', 'late', 'failed')
+            if key in counted]
     yield 'scans in', f'{len(live.sent)}'
     yield 'poses out', f'{len(live.trajectory)}'
     missing = len(live.sent.keys() - live.arrived.keys())

@@ -18,6 +18,7 @@ from dcreg_ros.io.scan import Scan
 from dcreg_ros.odometry.external import ExternalOdometry, NoMotion
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.odometry.odometry import LidarOdometry
+from dcreg_ros.odometry.order import why_late
 from dcreg_ros.odometry.preprocess import middle_of_sweep
 from dcreg_ros.odometry.prior import MotionPrior
 
@@ -109,6 +110,10 @@ def run_odometry(
     run = OdometryRun()
     try:
         for scan in progress(source) if progress else source:
+            late = why_late(scan.stamp, run.frames[-1].stamp if run.frames else None)
+            if late:
+                run.skipped.append((scan.name, late))
+                continue
             guess = None if foreseen is None else foreseen.predict(scan, run)
             start = time.perf_counter()
             try:

@@ -35,7 +35,7 @@ def read_ply(path: str | Path) -> dict[str, NDArray]:
     try:
         from trimesh.exchange.ply import load_ply
     except ImportError:
-        raise ImportError('reading PLY needs trimesh: pip install "dcreg_ros[eval]"') from None
+        raise ImportError('reading PLY needs trimesh: pip install trimesh') from None
     with open(path, 'rb') as file:
         try:
             vertex = load_ply(file)['metadata']['_ply_raw']['vertex']

@@ -84,7 +84,7 @@ def relative_times(
         The field as it is.
     usable : (N,) bool array
         Rows with a measurement; drivers leave anything in the others. Those get the time of
-        the first usable point.
+        the first usable point. What is not finite in the others is NaN afterwards.
     stamp : float or None
         Time of the scan [s]; None if it has none, as in files.
     unit : str
@@ -104,14 +104,16 @@ def relative_times(
     """
     if unit not in ('auto', *SECONDS):
         raise ValueError(f'time_unit = {unit!r} is not one of auto, {", ".join(SECONDS)}')
+    broken = usable & ~np.isfinite(raw)
+    usable = usable & ~broken
     whole = bool(usable.all())
     values = raw if whole else raw[usable]
+    if values.size == 0 and broken.any():
+        _warn_of(name, 'not finite')
+        return None
     if values.size == 0:
         return np.zeros(len(raw))
     low, high = values.min().item(), values.max().item()
-    if not np.isfinite(high - low):
-        _warn_of(name, 'not all finite')
-        return None
     if low == high and values.size > 1:
         _warn_of(name, 'all the same')
         return None
@@ -127,8 +129,10 @@ def relative_times(
         raw = raw.astype(np.float64)
     first = raw.dtype.type(low)
     # Of 64-bit fields the difference to the first point is exact, while its float is not.
-    times = (raw if whole else np.where(usable, raw, first)) - first
-    return times * scale + (low * scale - origin)
+    times = ((raw if whole else np.where(usable, raw, first)) - first) * scale
+    times += low * scale - origin
+    times[broken] = np.nan
+    return times
 
 
 def _warn_of(name: str, why: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dcreg_ros.odometry.motion import MIN_STEP
+from dcreg_ros.odometry.motion import MAX_EXTRAPOLATION, MIN_STEP
 from dcreg_ros.odometry.motion_noise import FIRST_VELOCITY, PRIOR_FLOOR, PRIOR_SHARE, size_of
 from dcreg_ros.registration.covariance import PoseUncertainty, bounded
 
@@ -53,6 +53,15 @@ class Drift:
     def pose(self) -> Matrix:
         """Covariance (6, 6) of the pose since the first scan."""
         return self.at(0.0)
+
+    @property
+    def twist(self) -> Matrix:
+        """Covariance (6, 6) of the velocity by the last motion [rad^2/s^2, m^2/s^2]."""
+        return self.motion / self._elapsed**2 + self._unheard()
+
+    def _unheard(self) -> Matrix:
+        """How far the velocity may be (6, 6) from its mean over a gap, at the end of that."""
+        return np.diag(FIRST_VELOCITY**2) * (self._elapsed > MAX_EXTRAPOLATION)
 
     def foresee(
         self, moved: Matrix, elapsed: float, walk2: Matrix, told: Matrix | None = None
@@ -96,6 +105,7 @@ class Drift:
         own, share = bounded(found.own, *self._limits), found.guess_share
         self._go(own, share, share + renewed * (np.eye(6) - share), gain)
         self._joint[_MAP, _MAP] += AGAIN * renewed * own
+        self._joint[_VELOCITY, _VELOCITY] += self._unheard()
 
     def coast(self) -> None:
         """Take what was foreseen for the pose, as the scan was not found; the map stays."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcreg_ros.geometry.se3 import exp_se3, inverse, log_se3, log_so3
+from dcreg_ros.odometry.order import RESTART
 
 Matrix = NDArray[np.float64]
 
@@ -22,8 +23,6 @@ MAX_AHEAD = 0.1
 """Seconds after the newest pose for which the velocity of the same time before it is believed."""
 MEMORY = 60.0
 """Seconds that poses are kept."""
-RESTART = 1.0
-"""A stamp that is this much older than the one before [s] begins a recording that starts again."""
 JUMP_TRANSLATION, JUMP_SPEED = 0.1, 50.0
 """A step longer than this [m], and than this speed [m/s] allows beyond it, is not a motion."""
 JUMP_ROTATION, JUMP_RATE = 0.1, 10.0

@@ -10,6 +10,8 @@ published (`odometry/drift.py`).
 import numpy as np
 from numpy.typing import NDArray
 
+from dcreg_ros.odometry.motion import MAX_EXTRAPOLATION
+
 Matrix = NDArray[np.float64]
 
 VELOCITY_WALK = np.array([0.5, 1.0])
@@ -91,8 +93,9 @@ class MotionNoise:
         are known to a centimetre only, one such difference is a poor velocity to coast on.
         """
         measured = CORRELATED * self._step / self._elapsed**2
-        if self._velocity is None:
-            self._velocity = measured
+        if self._velocity is None or self._elapsed > MAX_EXTRAPOLATION:
+            # The mean over a gap is no velocity: what the next motion says is all that is known.
+            self._velocity = measured if self._elapsed <= MAX_EXTRAPOLATION else None
             return np.eye(6)
         foreseen = self._velocity + np.diag(np.repeat(self.walk2, 3) * self._elapsed)
         gain = np.linalg.solve((foreseen + measured).T, foreseen.T).T

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from dcreg_ros.config import OdometryConfig
 from dcreg_ros.geometry.se3 import check_transform, exp_se3
 from dcreg_ros.odometry.frame import Frame
+from dcreg_ros.odometry.order import why_late
 from dcreg_ros.odometry.preprocess import Scan, middle_of_sweep, prepare
 from dcreg_ros.odometry.tracker import Outcome, Tracker
 from dcreg_ros.registration.covariance import bounded, to_ros_order
@@ -45,6 +46,7 @@ class LidarOdometry:
     def reset(self) -> None:
         """Forget map and motion; the next scan is the first."""
         self._tracker = Tracker(self.config)
+        self._stamp: float | None = None
 
     def reconfigure(self, config: OdometryConfig) -> None:
         """Go on with other values of the live parameters; the map stays as it is."""
@@ -68,7 +70,7 @@ class LidarOdometry:
         times : (N,) array, optional
             Seconds relative to `stamp`, of either sign.
         stamp : float
-            Time of the pose [s]. Where it does not advance, the scans are taken as evenly spaced.
+            Time of the pose [s]. Scans with stamps of 0 are taken as evenly spaced.
         prior : (4, 4) array, optional
             Predicted ``T_odom_lidar`` from wheels, IMU or any other odometry; instead of constant
             velocity.
@@ -80,13 +82,17 @@ class LidarOdometry:
         Raises
         ------
         ValueError
-            If an array has the wrong shape or type, the stamp is not finite, or the prior is not
-            a rigid transform.
+            If an array has the wrong shape or type, the stamp is not finite, the scan comes late
+            (:func:`~dcreg_ros.odometry.order.why_late`), or the prior is not a rigid transform.
         """
         began = time.perf_counter()
         cloud, offsets = _check_scan(points, times, stamp)
         stamp = float(stamp)
         guess = None if prior is None else check_transform(prior, 'prior')
+        late = why_late(stamp, self._stamp)
+        if late:
+            raise ValueError(late)
+        self._stamp = stamp
         middle = middle_of_sweep(offsets)
         track = self._tracker.track
         forecast = track.forecast(stamp + middle, middle, guess)
@@ -126,7 +132,7 @@ class LidarOdometry:
         match, trouble, twist = outcome.match, outcome.trouble, outcome.twist
         twist_covariance = np.eye(6) * config.max_sigma**2
         if match is not None:
-            twist_covariance = to_ros_order(outcome.drift.motion, np.eye(3)) / outcome.elapsed**2
+            twist_covariance = to_ros_order(outcome.drift.twist, np.eye(3))
         self._tracker.track.motion.tell(stamp, pose)
         empty = 'no points within range yet' if not len(self._tracker.track.map) else ''
         return Frame(

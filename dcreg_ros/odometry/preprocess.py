@@ -15,8 +15,6 @@ from dcreg_ros.odometry.selection import select
 KNOTS = 128
 """Poses computed along a sweep of 0.1 s: to first order from the nearest, at 3 rad/s within 0.1 mm
 at 100 m."""
-SEEN = 1 << 14
-"""Cells that are remembered while points are thinned for the first time."""
 BLOCK = 256
 """Points that are brought near at once."""
 SAMPLE = 1000
@@ -57,8 +55,8 @@ def prepare(
     points : (N, 3) float64 array
         Each in the LiDAR frame at its own time [m]; may hold NaN or infinities.
     times : (N,) float64 array or None
-        Seconds relative to the stamp; None for a scan taken at one instant. While the LiDAR moves,
-        points whose time is not finite are not usable.
+        Seconds relative to the stamp; None for a scan taken at one instant, as is one of which no
+        time is finite. While the LiDAR moves, points whose time is not finite are not usable.
     reference : float
         The instant, on the clock of `times` [s].
     twist : (6,) float array
@@ -72,7 +70,8 @@ def prepare(
     Scan
     """
     near = dense_range(points, config.min_range, config.max_range, most)
-    if times is None or not config.deskew or not np.any(twist):
+    told = times is not None and np.isfinite(times).any()
+    if times is None or not told or not config.deskew or not np.any(twist):
         times = np.empty(0)
     start, end = _span(times)
     used, surface, its_times = _thin(

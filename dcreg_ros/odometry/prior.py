@@ -75,5 +75,7 @@ class MotionPrior:
 
     def follow(self, frame: Frame, middle: float) -> None:
         """Take the result of a scan, whose `middle` was that of :meth:`predict`."""
+        if frame.status == 'first' and frame.reason:
+            return  # there is no map yet: the first scan that begins one is the origin
         twist = np.concatenate([frame.twist[3:], frame.twist[:3]])
         self._last = frame.stamp + middle, frame.pose @ exp_se3(middle * twist)

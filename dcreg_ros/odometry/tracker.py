@@ -36,8 +36,6 @@ class Outcome:
         ``[w, v]`` in the LiDAR frame [rad/s, m/s].
     drift : Drift
         How well both are known.
-    elapsed : float
-        Seconds in which the last motion was made.
     match : RegistrationResult or None
         None where there was no map yet.
     report : DegeneracyReport or None
@@ -51,7 +49,6 @@ class Outcome:
     pose: Array
     twist: Array
     drift: Drift
-    elapsed: float
     match: RegistrationResult | None
     report: DegeneracyReport | None
     trouble: str
@@ -98,8 +95,8 @@ class Tracker:
                 return changed
         known = forecast.elapsed <= MAX_EXTRAPOLATION
         return Outcome(
-            forecast.pose, forecast.twist if known else np.zeros(6), drift, forecast.elapsed,
-            fix.match, None, fix.trouble, '')
+            forecast.pose, forecast.twist if known else np.zeros(6), drift, fix.match, None,
+            fix.trouble, '')
 
     def _try_other(
         self, points: Array, keypoints: Array, forecast: Forecast, drift: Drift
@@ -123,7 +120,7 @@ class Tracker:
 def _taken(track: Track, points: Array, fix: Fix, forecast: Forecast, recovery: str) -> Outcome:
     pose, match = track.take(points, fix, forecast)
     return Outcome(
-        pose, track.motion.twist, track.drift, forecast.elapsed, match, track.report, '',
+        pose, track.motion.twist, track.drift, match, track.report, '',
         recovery)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dcreg_ros.degeneracy.schur import ZERO
 from dcreg_ros.inner_loop import inner_loop
 from dcreg_ros.registration.jacobians import counted
+from dcreg_ros.registration.linearize import add_square, jacobian, symmetric
 from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.query_plane import WEIGHT_SLOPE, QueryPlaneMatcher
 from dcreg_ros.voxels.hashing import find, insert_key, make_table, pack
@@ -131,13 +132,12 @@ def _cluster_sums(
     """Fields of :class:`ClusterSums`; `table` is empty, with room for each match."""
     n = points.shape[0]
     pulls, offsets = np.zeros((n, 6)), np.zeros((n, 6))
-    parts, noises, weights = np.zeros((n, 6, 6)), np.zeros(n), np.zeros(n)
-    tiles, row = np.empty((n, 3), np.int64), np.empty(6)
-    bread, alone = np.zeros((6, 6)), np.zeros((6, 6))
+    parts, noises, weights = np.zeros((n, 21)), np.zeros(n), np.zeros(n)
+    tiles, bread, alone = np.empty((n, 3), np.int64), np.zeros(21), np.zeros(21)
     count, square, pulled, weighed = 0, 0.0, np.zeros(2), np.full(2, 1e-300)
     for i in range(n):
         sign, side, cosine2 = _side(normals[i], places[i], transform)
-        _jacobian(points[i], normals[i], transform, sign, row)
+        j = jacobian(points[i], transform, normals[i, 0], normals[i, 1], normals[i, 2])
         a, b = _tile_of(places[i], side)
         key = pack(a * SIDES + side, b, 0)
         tile = find(table, key)
@@ -153,25 +153,20 @@ def _cluster_sums(
         weights[tile] += f2
         pulled[side // WALLS] += psi
         weighed[side // WALLS] += f2
-        for a in range(6):
-            pulls[tile, a] += psi * row[a]
-            offsets[tile, a] += f2 * row[a]
-            for b in range(a, 6):
-                product = row[a] * row[b]
-                bread[a, b] += curvatures[i] * product
-                alone[a, b] += noise * product
-                parts[tile, a, b] += f2 * product
-    _mirror(bread)
-    _mirror(alone)
+        for k in range(6):
+            pulls[tile, k] += psi * sign * j[k]
+            offsets[tile, k] += f2 * sign * j[k]
+        add_square(bread, 0, curvatures[i], j)
+        add_square(alone, 0, noise, j)
+        add_square(parts[tile], 0, f2, j)
     for tile in range(count):
-        _mirror(parts[tile])
         kind = tiles[tile, 0] // WALLS
         pulls[tile] -= pulled[kind] / weighed[kind] * offsets[tile]
     variance = square / max(noises.sum(), 1e-300)
     meat, cautious = _meat(
         tiles[:count], pulls, parts, variance * noises, weights,
         held + np.eye(6) * (ZERO * max(np.trace(held), ZERO)))  # it can be inverted
-    return bread, meat, cautious, variance * alone
+    return symmetric(bread), meat, cautious, variance * symmetric(alone)
 
 
 @njit(cache=True, nogil=True)
@@ -179,7 +174,7 @@ def _meat(tiles, pulls, parts, noises, weights, held):
     """Scatters of the gradient (6, 6), means over blocks of two by two `tiles` (C, 3)."""
     inverse, meat, cautious = np.linalg.inv(held), np.zeros((6, 6)), np.zeros((6, 6))
     block = np.empty(len(tiles), np.int64)
-    pull, part = np.empty(6), np.empty((6, 6))
+    pull, part = np.empty(6), np.empty(21)
     for shift in range(4):
         for tile in range(len(tiles)):
             side, a, b = tiles[tile]
@@ -196,17 +191,18 @@ def _meat(tiles, pulls, parts, noises, weights, held):
                 weight += weights[tile]
                 end += 1
             first = end
-            _add_block(meat, cautious, pull, part, noise / weight, held, inverse)
+            _add_block(
+                meat, cautious, pull, symmetric(part), noise / weight, held, inverse)
     return 0.25 * meat, 0.25 * cautious
 
 
 @inner_loop
 def _add(pull, part, pulls, parts, tile):
-    """Add those of one tile to `pull` (6,) and `part` (6, 6)."""
-    for a in range(6):
-        pull[a] += pulls[tile, a]
-        for b in range(6):
-            part[a, b] += parts[tile, a, b]
+    """Add those of one tile to `pull` (6,) and `part` (21,)."""
+    for k in range(6):
+        pull[k] += pulls[tile, k]
+    for k in range(21):
+        part[k] += parts[tile, k]
 
 
 @njit(cache=True, nogil=True)
@@ -260,23 +256,3 @@ def _side(normal, place, transform):
     sign = 1.0 if facing >= 0.0 else -1.0
     side = 2 * axis + (1 if sign * normal[axis] > 0.0 else 0)
     return sign, side, facing * facing / range2
-
-
-@njit(cache=True, nogil=True)
-def _mirror(matrix):
-    """Copy the upper triangle of a matrix to the lower."""
-    for a in range(6):
-        for b in range(a):
-            matrix[a, b] = matrix[b, a]
-
-
-@njit(cache=True, nogil=True)
-def _jacobian(point, normal, transform, sign, row):
-    """Row (6,) ``sign [p x R^T n, R^T n]``."""
-    for k in range(3):
-        row[3 + k] = sign * (
-            transform[0, k] * normal[0] + transform[1, k] * normal[1]
-            + transform[2, k] * normal[2])
-    row[0] = point[1] * row[5] - point[2] * row[4]
-    row[1] = point[2] * row[3] - point[0] * row[5]
-    row[2] = point[0] * row[4] - point[1] * row[3]

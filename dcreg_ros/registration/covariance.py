@@ -22,11 +22,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dcreg_ros.config import RegistrationConfig
 from dcreg_ros.degeneracy.mitigations import weak_part
-from dcreg_ros.degeneracy.report import DegeneracyReport
+from dcreg_ros.degeneracy.report import DegeneracyReport, check_symmetric
 from dcreg_ros.degeneracy.schur import ZERO
 from dcreg_ros.registration.cluster_sums import ClusterSums
 from dcreg_ros.registration.linearize import NormalEquations
@@ -65,6 +65,24 @@ class PoseUncertainty(NamedTuple):
     own: Matrix
     guess_share: Matrix
     covariance: Matrix
+
+
+def check_covariance(covariance: ArrayLike, name: str) -> Matrix:
+    """Return a (6, 6) covariance that can be inverted: what has no variance gets next to none.
+
+    Raises
+    ------
+    ValueError
+        If it is no covariance; the text says `name`.
+    """
+    out = check_symmetric(covariance, name)
+    values, vectors = np.linalg.eigh(out)
+    least = max(ZERO * values[-1], np.finfo(float).tiny ** 0.25)
+    if values[0] < -least:
+        raise ValueError(f'{name} has a negative variance')
+    if values[0] < least:
+        out = (vectors * np.maximum(values, least)) @ vectors.T
+    return out
 
 
 def residual_variance(equations: NormalEquations) -> float:

@@ -1,9 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every match by itself, for the few methods that look at more than their sum.
-
-Plain numpy, and off the way of all others: ``linearize`` never keeps single matches.
-"""
+"""Every match by itself, for what looks at more than their sum: ``linearize`` keeps none."""
 
 from typing import NamedTuple
 

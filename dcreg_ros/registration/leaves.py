@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Points cut in halves until sixteen are left that lie together: the order behind all searches.
+"""Points cut in halves until thirty-two are left that lie together: the order behind all searches.
 
 The tree over the target is built from it, and the source is put into it once, so that queries that
 follow each other look at the same part of the target.

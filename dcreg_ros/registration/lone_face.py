@@ -54,7 +54,8 @@ def _lone_faces(information, reference, transform, source, slope, scale2, plane)
     if not asked.any():
         return alone
     motions = np.ascontiguousarray((inverse.T @ np.ascontiguousarray(vectors[:, asked])).T)
-    told, most, first = _tell(motions, transform, source, slope, scale2, plane)
+    told = values[asked]
+    most, first = _tell(motions, transform, source, slope, scale2, plane)
     for k in np.flatnonzero(MATCHES * most > LONE * told):
         _add_face(
             motions[k], told[k], first[k], transform, source, slope, scale2, plane, alone)
@@ -63,18 +64,17 @@ def _lone_faces(information, reference, transform, source, slope, scale2, plane)
 
 @njit(cache=True, nogil=True)
 def _tell(motions, transform, source, slope, scale2, plane):
-    """What is told of each of `motions` (K, 6), most by one match of a plane, and by which."""
-    told, most = np.zeros(motions.shape[0]), np.zeros(motions.shape[0])
+    """Most that one match of a plane tells of each of `motions` (K, 6), and which it is."""
+    most = np.zeros(motions.shape[0])
     first = np.zeros(motions.shape[0], np.int64)
     for i in range(slope.shape[0]):
-        if slope[i] > 0.0:
+        if slope[i] > 0.0 and plane[i, 11] == 0.0:  # a pole is known by its shape
             weight, j = _weighted(i, transform, source, slope, scale2, plane)
             for k in range(motions.shape[0]):
                 says = weight * _along(j, motions[k]) ** 2
-                told[k] += says
-                if says > most[k] and plane[i, 11] == 0.0:  # a pole is known by its shape
+                if says > most[k]:
                     most[k], first[k] = says, i
-    return told, most, first
+    return most, first
 
 
 @njit(cache=True, nogil=True)

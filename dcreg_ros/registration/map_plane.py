@@ -47,6 +47,8 @@ MIN_SCALE = 0.03
 """Least scale of the robust loss [m]: below the noise of common sensors nothing is an outlier."""
 MAX_NOISE = 0.1
 """Standard deviation of a residual [m] above which it is no noise."""
+ROUNDING = 1e-9
+"""What a reach in cells may lack for being a quotient."""
 DOUBT = 3.0
 """Standard deviations of the guess that a residual may owe to it."""
 SETTLED = 0.1
@@ -91,7 +93,6 @@ class MapPlaneMatcher:
     ) -> None:
         self._source = source
         self._map = voxels
-        self._radius = config.search_radius
         self._tolerance = config.plane_tolerance
         self._threads = config.threads
         self._noise = MAX_NOISE
@@ -102,7 +103,7 @@ class MapPlaneMatcher:
         # Row n is the match of point n, row N + n its other match where that is to a pole.
         self._scale2 = np.zeros(2 * len(source))
         self._slope = np.zeros(2 * len(source))
-        self._offsets = offsets_within(int(config.search_radius / voxels.cell_size))
+        self._offsets = offsets_within(int(config.search_radius / voxels.cell_size + ROUNDING))
         self._place = np.full((len(source), 3), np.inf)
         self._plane = np.zeros((2 * len(source), MATCH))
         self._plane[:, 10] = NOTHING

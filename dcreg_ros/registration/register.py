@@ -22,6 +22,7 @@ from dcreg_ros.geometry.se3 import check_transform, local, retract
 from dcreg_ros.registration.cluster_sums import sums_of
 from dcreg_ros.registration.covariance import (
     PoseUncertainty,
+    check_covariance,
     guess_weight,
     registration_covariance,
     residual_variance,
@@ -34,6 +35,7 @@ from dcreg_ros.registration.map_plane import MapPlaneMatcher
 from dcreg_ros.registration.points import finite_points
 from dcreg_ros.registration.query_plane import NEIGHBORS, QueryPlaneMatcher
 from dcreg_ros.registration.result import Iteration, RegistrationResult
+from dcreg_ros.voxels.hashing import CELL_LIMIT
 from dcreg_ros.voxels.map import VoxelMap
 
 MIN_MATCHES = 10
@@ -54,7 +56,7 @@ def register(
     initial_guess: ArrayLike | None = None,
     config: RegistrationConfig | None = None,
     previous: DegeneracyReport | None = None,
-    guess_covariance: NDArray[np.float64] | None = None,
+    guess_covariance: ArrayLike | None = None,
 ) -> RegistrationResult:
     """Align `source` to `target` by point-to-plane ICP.
 
@@ -73,7 +75,7 @@ def register(
         The paper's values by default.
     previous : DegeneracyReport, optional
         Of the scan before, for `hysteresis`: nothing is remembered between two calls.
-    guess_covariance : (6, 6) float array, optional
+    guess_covariance : (6, 6) array, optional
         Of `initial_guess`, ``[rotation, translation]`` in its body frame [rad^2, m^2]: what weak
         motions held to the guess are worth. Nothing is known of them where it is missing.
 
@@ -85,7 +87,8 @@ def register(
     Raises
     ------
     ValueError
-        If an array has the wrong shape or type, or the guess is not a rigid transform.
+        If an array has the wrong shape or type, the guess is not a rigid transform, or its
+        covariance is none.
 
     References
     ----------
@@ -95,6 +98,9 @@ def register(
     if not isinstance(config, RegistrationConfig):
         raise ValueError(f'config should be a RegistrationConfig, not {type(config).__name__}')
     guess = check_transform(np.eye(4) if initial_guess is None else initial_guess, 'initial_guess')
+    known = None
+    if guess_covariance is not None:
+        known = check_covariance(guess_covariance, 'guess_covariance')
     points = finite_points(source, 'source')
     if isinstance(target, VoxelMap):
         if config.association != 'map_plane':
@@ -107,12 +113,16 @@ def register(
             return _failure(reason, guess, [], config)
         if config.association == 'query_plane':
             matcher = QueryPlaneMatcher(points, target_points, config)
-            return iterate(matcher, len(points), guess, config, previous, guess_covariance)
+            return iterate(matcher, len(points), guess, config, previous, known)
         voxels = VoxelMap(0.5 * config.search_radius)
         voxels.insert(target_points, np.eye(4), rays=False)
+        if not len(voxels):
+            end = CELL_LIMIT * voxels.cell_size
+            reason = f'no target point within {end:.0f} m of the origin, where maps end'
+            return _failure(reason, guess, [], config)
     return iterate(
-        MapPlaneMatcher(points, voxels, config, guess_covariance),
-        len(points), guess, config, previous, guess_covariance)
+        MapPlaneMatcher(points, voxels, config, known),
+        len(points), guess, config, previous, known)
 
 
 def iterate(
@@ -156,7 +166,14 @@ def iterate(
         guess_covariance, config.min_sigma, config.max_sigma)
     return _success(
         transform, converged, history, equations, errors, trusted, num_points,
-        _on_surfaces(matcher, transform))
+        _num_matched(matcher, equations), _on_surfaces(matcher, transform))
+
+
+def _num_matched(matcher: Matcher, equations: NormalEquations) -> int:
+    """How many points have a match; one on a pole has two."""
+    if isinstance(matcher, QueryPlaneMatcher):
+        return equations.num_matches
+    return int(np.count_nonzero((matcher._slope.reshape(2, -1) > 0.0).any(axis=0)))
 
 
 def _on_surfaces(matcher: Matcher, transform: NDArray[np.float64]) -> tuple[int, int]:
@@ -177,8 +194,7 @@ def _belief(
     """Information (6, 6) of the guess on the scale of the Hessian; unknown, it is just enough."""
     if guess_covariance is None:
         return report.anchor
-    least = np.eye(6) * np.finfo(float).tiny ** 0.25
-    return np.asarray(residual_variance(equations) * np.linalg.inv(guess_covariance + least))
+    return np.asarray(residual_variance(equations) * np.linalg.inv(guess_covariance))
 
 
 def _analyze(
@@ -198,7 +214,7 @@ def _analyze(
     variance = scan_variance(equations)
     surprise2 = 0.0
     if guess_covariance is not None:
-        surprise2 = float(deviation @ np.linalg.pinv(guess_covariance) @ deviation)
+        surprise2 = float(deviation @ np.linalg.solve(guess_covariance, deviation))
     evidence = Evidence(
         equations.hessian, equations.noise, variance, rows, found, deviation, surprise2)
     reference = reference_of(evidence, config)
@@ -221,7 +237,7 @@ def _analyze(
 def _success(
     transform: NDArray[np.float64], converged: bool, history: list[Iteration],
     equations: NormalEquations, errors: PoseUncertainty, trusted: PoseUncertainty,
-    num_points: int, surfaces: tuple[int, int],
+    num_points: int, num_matched: int, surfaces: tuple[int, int],
 ) -> RegistrationResult:
     last = history[-1]
     near, on = surfaces
@@ -230,7 +246,7 @@ def _success(
         converged=converged,
         iterations=len(history),
         rmse=last.rmse,
-        fitness=last.num_matches / num_points,
+        fitness=num_matched / num_points,
         num_matches=last.num_matches,
         failure_reason='',
         hessian=equations.hessian,

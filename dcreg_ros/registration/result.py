@@ -48,9 +48,9 @@ class RegistrationResult:
     rmse : float
         Root mean square point-to-plane distance of the last iteration [m], ``inf`` without any.
     fitness : float
-        Matches over source points, 0 to 1.
+        Share of the source points that have a match.
     num_matches : int
-        Matches of the last iteration.
+        Matches of the last iteration; a point on a pole has two.
     failure_reason : str
         Empty, or why there is no usable transform.
     hessian : (6, 6) float array

@@ -40,12 +40,19 @@ def diagnostics(snapshot: Snapshot, name: str, topic: str, stale_after: float) -
     topic : str
         Resolved name of the input topic.
     stale_after : float
-        Silence after which the input is a warning [s]; twice that is an error.
+        Silence after which the input is a warning [s]; twice that is an error. Results older than
+        this are stale.
     """
+    registration = _registration(snapshot, f'{name}: Registration')
+    observed = observability(snapshot.frame, snapshot.frame_id, snapshot.stamp, name)
+    if snapshot.idle is not None and snapshot.idle > stale_after:
+        _mark_stale(observed, snapshot.idle)
+        if not snapshot.recent['failed']:  # which says more
+            _mark_stale(registration, snapshot.idle)
     return [
         _input(snapshot, f'{name}: Input', topic, stale_after),
-        _registration(snapshot, f'{name}: Registration'),
-        observability(snapshot.frame, snapshot.frame_id, snapshot.stamp, name),
+        registration,
+        observed,
         _timing(snapshot, f'{name}: Timing'),
     ]
 
@@ -76,7 +83,7 @@ def observability(frame: Frame | None, frame_id: str, stamp: str, name: str) -> 
         return _status(label, STALE, 'no scan yet', values)
     report = frame.degeneracy
     if report is None or frame.registration is None or frame.reason:
-        if frame.status == 'first':
+        if frame.status == 'first' and not frame.reason:
             return _status(label, OK, 'the first scan starts the map', values)
         return _status(label, ERROR, f'not registered: {frame.reason}', values)
     sigmas = direction_sigmas(report, frame.registration.covariance)
@@ -126,6 +133,8 @@ def _input_problems(
             yield ERROR, snapshot.texts['incompatible']
     elif snapshot.age > stale_after:
         yield ERROR if snapshot.age > 2 * stale_after else WARN, f'silent for {snapshot.age:.1f} s'
+    elif snapshot.unanswered is not None and snapshot.unanswered > stale_after:
+        yield ERROR, _nothing_for(snapshot.idle or snapshot.unanswered)
     received, dropped = snapshot.recent['received'], snapshot.recent['dropped']
     if dropped > DROPPED_WARN * received:
         level = ERROR if dropped > DROPPED_ERROR * received else WARN
@@ -134,6 +143,7 @@ def _input_problems(
         ('malformed', ERROR),
         ('empty', WARN),
         ('other_frame', WARN),
+        ('late', WARN),
         ('backwards', WARN),
         ('waiting', WARN),
         ('lost', WARN),
@@ -170,6 +180,8 @@ def _registration(snapshot: Snapshot, name: str) -> DiagnosticStatus:
         return _status(name, ERROR, snapshot.texts['failed'], values)
     if frame.status == 'coasting':
         return _status(name, WARN, f'coasting on the prediction: {frame.reason}', values)
+    if frame.reason:
+        return _status(name, ERROR, f'not registered: {frame.reason}', values)
     return _status(name, OK, frame.status, values)
 
 
@@ -189,6 +201,14 @@ def _timing(snapshot: Snapshot, name: str) -> DiagnosticStatus:
     values |= {'scan_period': _milliseconds(period), 'utilisation': _number(utilisation)}
     text = f'{1e3 * median:.1f} ms per scan, {100 * utilisation:.0f} % of the time between scans'
     return _status(name, WARN if utilisation > UTILISATION_WARN else OK, text, values)
+
+
+def _mark_stale(status: DiagnosticStatus, idle: float) -> None:
+    status.level, status.message = STALE, _nothing_for(idle)
+
+
+def _nothing_for(seconds: float) -> str:
+    return f'no scan registered for {seconds:.1f} s'
 
 
 def _status(name: str, level: bytes, message: str, values: Mapping[str, str]) -> DiagnosticStatus:

@@ -19,6 +19,7 @@ EVENTS = (
     'malformed',
     'empty',
     'other_frame',
+    'late',
     'backwards',
     'waiting',
     'failed',
@@ -31,11 +32,12 @@ EVENTS = (
 
 A scan is *dropped* when a newer one comes before its turn, *lost* when the middleware says so,
 *malformed* when it cannot be decoded, *empty* when nothing finite is in it, of an *other_frame*
-than the scans before, *backwards* when its stamp is not later than the last, *waiting* while the
-transform to the base is unknown, *failed* when its processing raised an error. *incompatible*
-publishers offer a QoS that the subscription cannot accept. Where another odometry is to foresee
-the scans, they are *with_prior* or have *no_prior*; its messages are *prior_refused* when they
-cannot be used.
+than the scans before, *late* and left out when it was sent again or overtaken by a newer one,
+*backwards* when its stamp is so much older that a recording may have started again, *waiting*
+while the transform to the base is unknown, *failed* when its processing raised an error.
+*incompatible* publishers offer a QoS that the subscription cannot accept. Where another odometry
+is to foresee the scans, they are *with_prior* or have *no_prior*; its messages are
+*prior_refused* when they cannot be used.
 """
 
 WINDOW = 100
@@ -56,6 +58,11 @@ class Snapshot:
         Time since the last snapshot [s].
     age : float or None
         Time since the last scan came in [s].
+    idle : float or None
+        Time since the last result [s].
+    unanswered : float or None
+        Time since the first scan that came in after the last result [s]; unlike `idle` it does
+        not count a silence that ended just now.
     frame : Frame or None
         The newest result.
     frame_id, stamp : str
@@ -73,6 +80,8 @@ class Snapshot:
     texts: Mapping[str, str]
     window: float
     age: float | None
+    idle: float | None
+    unanswered: float | None
     frame: Frame | None
     frame_id: str
     stamp: str
@@ -97,6 +106,8 @@ class Health:
     _recent: Counter[str] = field(default_factory=Counter)
     _texts: dict[str, str] = field(default_factory=dict)
     _last_received: float | None = None
+    _last_processed: float | None = None
+    _first_unanswered: float | None = None
     _frame: Frame | None = None
     _frame_id: str = ''
     _stamp: str = ''
@@ -116,18 +127,22 @@ class Health:
         with self._lock:
             self._count('received')
             self._last_received = now
+            if self._first_unanswered is None:
+                self._first_unanswered = now
 
     def processed(
         self,
+        now: float,
         frame: Frame,
         frame_id: str,
         stamp: str,
         time_field: str,
         timings: Mapping[str, float],
     ) -> None:
-        """Keep a result; see :class:`Snapshot` for the arguments."""
+        """Keep a result, `now` [s] by the node's clock; see :class:`Snapshot` for the rest."""
         with self._lock:
             self._count('processed')
+            self._last_processed, self._first_unanswered = now, None
             if self._frame is not None and frame.stamp > self._frame.stamp:
                 self._periods.append(frame.stamp - self._frame.stamp)
             self._frame, self._frame_id, self._stamp = frame, frame_id, stamp
@@ -140,13 +155,14 @@ class Health:
             recent, self._recent = self._recent, Counter()
             # Simulated time may jump back.
             window, self.now = max(now - self.now, 0.0), now
-            last = self._last_received
             return Snapshot(
                 total=Counter(self._total),
                 recent=recent,
                 texts=dict(self._texts),
                 window=window,
-                age=None if last is None else max(now - last, 0.0),
+                age=_since(self._last_received, now),
+                idle=_since(self._last_processed, now),
+                unanswered=_since(self._first_unanswered, now),
                 frame=self._frame,
                 frame_id=self._frame_id,
                 stamp=self._stamp,
@@ -163,3 +179,7 @@ class Health:
         self._recent[event] += number
         if text:
             self._texts[event] = text
+
+
+def _since(moment: float | None, now: float) -> float | None:
+    return None if moment is None else max(now - moment, 0.0)

@@ -25,6 +25,7 @@ import dcreg_ros
 from dcreg_ros.io.pointcloud2 import decode_pointcloud2, stamp_seconds
 from dcreg_ros.io.times import choose_time_field
 from dcreg_ros.odometry.frame import Frame
+from dcreg_ros.odometry.order import why_late
 from dcreg_ros.odometry.preprocess import middle_of_sweep
 from dcreg_ros.ros import diagnostics, messages, parameters
 from dcreg_ros.ros.health import Health
@@ -32,7 +33,7 @@ from dcreg_ros.ros.log import forward_to_ros
 from dcreg_ros.ros.markers import degeneracy_markers
 from dcreg_ros.ros.prior import PriorInput
 from dcreg_ros.ros.qos import advertise, subscribe_to_sensor
-from dcreg_ros.ros.stamps import nanoseconds, stamp_text
+from dcreg_ros.ros.stamps import stamp_text
 from dcreg_ros.ros.transforms import Transforms
 from dcreg_ros.ros.worker import NewestOnlyWorker
 
@@ -52,13 +53,15 @@ class RegistrationNode(Node):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(NAME, **arguments)
+        # Everybody's diagnostics are on one topic, where robots are told apart by namespace.
+        self._status_name = self.get_fully_qualified_name().lstrip('/')
         self._log_handler = forward_to_ros(self.get_logger())
         self._config = self._applied = parameters.declare_parameters(self)
         self._transforms = Transforms(self, self._config.frames)
         self._health = Health(self._now())
         self._logged: dict[str, float] = {}
         self._lidar_frame: str | None = None
-        self._last_stamp = -math.inf
+        self._last_stamp: float | None = None
         self._last_map = -math.inf
         self._reset_wanted = threading.Event()
         self._odometry = self._load_odometry()
@@ -84,7 +87,7 @@ class RegistrationNode(Node):
         self.destroy_node()
 
     def _load_odometry(self) -> dcreg_ros.LidarOdometry:
-        self.get_logger().info('loading kernels; a first start compiles them (up to a minute)')
+        self.get_logger().info('loading kernels; a first start compiles them (a minute or a few)')
         started = time.perf_counter()
         dcreg_ros.warm_up(self._config)
         if not self.context.ok():
@@ -128,17 +131,20 @@ class RegistrationNode(Node):
         else:
             if self._prior is not None:
                 self._prior.join(frame_id)
-            self._note_stamp_order(message.header.stamp)
-            if self._worker.put(message):
+            if self._in_turn(message.header.stamp) and self._worker.put(message):
                 self._health.count('dropped')
 
-    def _note_stamp_order(self, stamp: Any) -> None:
-        now = nanoseconds(stamp)
-        back = (self._last_stamp - now) * 1e-9
+    def _in_turn(self, stamp: Any) -> bool:
+        """Return whether a scan is not late; what else its stamp does is noted."""
+        now, last = stamp_seconds(stamp), self._last_stamp
+        if why := why_late(now, last):
+            self._note('late', f'scan left out: {why}')
+            return False
         self._last_stamp = now
-        if back >= 0:
-            text = f'scan {stamp_text(stamp)} is {back:.3f} s before the one before it'
+        if last is not None and now < last:
+            text = f'scan {stamp_text(stamp)} is {last - now:.3f} s before the one before it'
             self._note('backwards', text + ': call ~/reset if a recording starts again')
+        return True
 
     def _process(self, message: PointCloud2) -> None:
         """Register one scan and publish the result, on the worker's thread."""
@@ -160,7 +166,8 @@ class RegistrationNode(Node):
         finished = time.perf_counter()
         timings = {'decode': decoded - started, **frame.timings}
         timings |= {'publish': finished - registered, 'total': finished - started - waited}
-        self._health.processed(frame, header.frame_id, stamp, time_field, timings)
+        now = self._now()
+        self._health.processed(now, frame, header.frame_id, stamp, time_field, timings)
 
     def _register(self, points: Any, times: Any, stamp: float) -> tuple[Frame, float]:
         """Register a scan; also how long its prior was waited for [s], which is not work."""
@@ -205,7 +212,7 @@ class RegistrationNode(Node):
         self._transforms.broadcast(odometry)
         if self._degeneracy_publisher.get_subscription_count() > 0:
             text = stamp_text(header.stamp)
-            status = diagnostics.observability(frame, header.frame_id, text, self.get_name())
+            status = diagnostics.observability(frame, header.frame_id, text, self._status_name)
             self._degeneracy_publisher.publish(
                 diagnostics.array([status], header.stamp, header.frame_id)
             )
@@ -240,7 +247,7 @@ class RegistrationNode(Node):
     def _publish_diagnostics(self) -> None:
         statuses = diagnostics.diagnostics(
             self._health.snapshot(self._now()),
-            self.get_name(),
+            self._status_name,
             self._subscription.topic_name,
             self._config.input.stale_after,
         )
@@ -256,7 +263,7 @@ class RegistrationNode(Node):
 
     def _reset(self, _: Any, response: Any) -> Any:
         self._lidar_frame = None
-        self._last_stamp = -math.inf
+        self._last_stamp = None
         self._reset_wanted.set()
         response.success = True
         response.message = 'the next scan starts a new map, at the origin'

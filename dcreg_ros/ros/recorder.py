@@ -95,7 +95,8 @@ class Recorder(Node):
     def __init__(self, node: str = 'registration_node', **arguments: Any) -> None:
         super().__init__('recorder', **arguments)
         self.recording = Recording()
-        self._node = node
+        # As the node calls itself on /diagnostics: with its namespace.
+        self._status_name = self.resolve_topic_name(node).lstrip('/')
         self.create_subscription(Odometry, 'odometry', self._odometry, reliable(DEPTH))
         self.create_subscription(
             DiagnosticArray, f'{node}/degeneracy', self._degeneracy, reliable(DEPTH)
@@ -116,7 +117,7 @@ class Recorder(Node):
 
     def _health(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.startswith(f'{self._node}: '):
+            if status.name.startswith(f'{self._status_name}: '):
                 if not self.recording.health:
                     # A node makes known what it publishes in the order in which it is made, and a
                     # listener likewise, /diagnostics last: who hears those misses nothing else.

@@ -50,6 +50,11 @@ class Transforms:
             tf2 = _import_tf2('frames.publish_tf = true')
             self._stamped = tf2.TransformStamped
             self._broadcaster = tf2.TransformBroadcaster(node)
+            if not frames.base_frame:
+                node.get_logger().warning(
+                    'publish_tf without base_frame: the frame of the scans must have no other '
+                    'parent in TF'
+                )
 
     def ready(self, lidar_frame: str) -> bool:
         """Return whether the scans of a frame can be used: False while TF does not know it."""

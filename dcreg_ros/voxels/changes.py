@@ -47,11 +47,10 @@ def add(points, pose, rays, start, cell_size, reach, rows, masks, cells, size, b
                 full = size == cells.key.shape[0]
                 if rows[slot, 0] == key:
                     row = rows[slot, 1]
-                elif 2 * size >= rows.shape[0] or 2 * blocks >= masks.shape[0] or (
-                        full and not fixed):
-                    return size, blocks, begin + m
-                elif full:
+                elif full and fixed:
                     continue
+                elif full or 2 * size >= rows.shape[0] or 2 * blocks >= masks.shape[0]:
+                    return size, blocks, begin + m
                 else:
                     row = size
                     rows[slot, 0], rows[slot, 1] = key, row

@@ -12,7 +12,7 @@ EMPTY = np.int64(0)
 """No key is zero, so that zeroed memory, which costs nothing until it is touched, is empty."""
 CELL_BITS = 21
 CELL_LIMIT = 1 << (CELL_BITS - 1)
-"""Cells run from -CELL_LIMIT to CELL_LIMIT - 1 along each axis: 500 km at 0.5 m."""
+"""Cells run from -CELL_LIMIT to CELL_LIMIT - 1 along each axis: 260 km with cells of 0.25 m."""
 _MASK = (1 << CELL_BITS) - 1
 _SIGN = np.int64(-(1 << 63))
 

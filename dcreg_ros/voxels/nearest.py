@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The occupied cell nearest to an empty one, by the masks of the voxels around it."""
+"""The occupied cell nearest to an empty one, by the masks of the blocks of cells around it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ def offsets_within(reach: int) -> NDArray[np.int64]:
 
 @inner_loop
 def load_masks(masks, i, j, k, around):
-    """Fill `around` (W, W, W) with the masks of the voxels around that of cell (i, j, k)."""
+    """Fill `around` (W, W, W) with the masks of the blocks around that of cell (i, j, k)."""
     width = around.shape[0]
     half = width // 2
     bi, bj, bk = (i >> 2) - half, (j >> 2) - half, (k >> 2) - half
