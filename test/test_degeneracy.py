@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 import dcreg_ros
 from dcreg_ros.degeneracy.analysis import report_of
 from dcreg_ros.degeneracy.detections import physical_reference
-from dcreg_ros.degeneracy.explain import explain
 from dcreg_ros.degeneracy.schur import schur_complements
 from dcreg_ros.degeneracy.twists import describe_twist
 from dcreg_ros.evaluation.contributions_plot import plot_contributions
+from dcreg_ros.odometry.explain import explain
 from dcreg_ros.registration.covariance import PoseUncertainty
 
 AXES = ('roll', 'pitch', 'yaw', 'x', 'y', 'z')

@@ -27,8 +27,8 @@ class Localizability(NamedTuple):
     ----------
     modes : (6, 6) float array
         Orthonormal rows: eigenvectors of the rotation, then of the translation block, ascending.
-    contributions, strong_contributions : (6,) float arrays
-        Sum over the matches aligned with the mode, and over those strongly aligned.
+    contributions : (6,) float array
+        Sum over the matches aligned with the mode.
     full, partial : (6,) bool arrays
         Localizable by all matches; only by those aligned with the mode. Neither: not at all.
     steps : (6,) float array
@@ -37,7 +37,6 @@ class Localizability(NamedTuple):
 
     modes: Matrix
     contributions: Matrix
-    strong_contributions: Matrix
     full: NDArray[np.bool_]
     partial: NDArray[np.bool_]
     steps: Matrix
@@ -63,23 +62,23 @@ def localizability(
     Localizability
     """
     modes = np.zeros((6, 6))
-    sums, strong_sums, steps = np.zeros(6), np.zeros(6), np.zeros(6)
+    sums, steps = np.zeros(6), np.zeros(6)
     full, partial = np.zeros(6, np.bool_), np.zeros(6, np.bool_)
     for block, vectors in ((slice(0, 3), _torques(rows)), (slice(3, 6), rows[:, 3:])):
         modes[block, block] = np.linalg.eigh(rows[:, block].T @ rows[:, block])[1].T
         for i in range(block.start, block.stop):
             cosines = np.abs(vectors @ modes[i, block])
             aligned, strong = cosines >= ALIGNED, cosines >= STRONGLY_ALIGNED
-            sums[i], strong_sums[i] = cosines[aligned].sum(), cosines[strong].sum()
-            full[i] = sums[i] >= high or strong_sums[i] >= enough
+            sums[i], strong_sum = cosines[aligned].sum(), cosines[strong].sum()
+            full[i] = sums[i] >= high or strong_sum >= enough
             mixed = sums[i] >= enough
-            partial[i] = not full[i] and (mixed or strong_sums[i] >= insufficient)
+            partial[i] = not full[i] and (mixed or strong_sum >= insufficient)
             if partial[i]:
                 chosen = aligned if mixed else strong
                 # By the torques in full: cut ones would turn by that much too far.
                 alone = np.linalg.lstsq(rows[chosen, block], -residuals[chosen], rcond=None)[0]
                 steps[i] = modes[i, block] @ alone
-    return Localizability(modes, sums, strong_sums, full, partial, steps)
+    return Localizability(modes, sums, full, partial, steps)
 
 
 def _torques(rows: Matrix) -> Matrix:

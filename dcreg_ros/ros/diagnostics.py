@@ -9,8 +9,8 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
 
-from dcreg_ros.degeneracy.explain import direction_sigmas, explain
 from dcreg_ros.degeneracy.report import AXES, names_of
+from dcreg_ros.odometry.explain import direction_sigmas, explain
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.ros.health import EVENTS, Snapshot
 
