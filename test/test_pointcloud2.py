@@ -309,9 +309,12 @@ def test_implausible_times_are_left_out_and_said_once(caplog, code, values, why)
 
 
 @pytest.mark.parametrize('broken', [math.nan, math.inf, -math.inf])
-def test_a_time_that_is_not_finite_is_that_of_its_point_alone(broken):
-    _, times = decode_pointcloud2(timed('f', [0.0, broken, 0.1]))
+def test_a_time_that_is_not_finite_is_that_of_its_point_alone(broken, caplog):
+    for _ in range(2):
+        _, times = decode_pointcloud2(timed('f', [0.0, broken, 0.1]))
     np.testing.assert_allclose(times, [0.0, math.nan, 0.1], atol=1e-8)
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == 'WARNING']
+    assert len(warnings) == 1 and "some point times in field 'time'" in warnings[0]
 
 
 def test_what_is_read_is_logged(caplog):

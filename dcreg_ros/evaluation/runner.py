@@ -18,7 +18,6 @@ from dcreg_ros.io.scan import Scan
 from dcreg_ros.odometry.external import ExternalOdometry, NoMotion
 from dcreg_ros.odometry.frame import Frame
 from dcreg_ros.odometry.odometry import LidarOdometry
-from dcreg_ros.odometry.order import why_late
 from dcreg_ros.odometry.preprocess import middle_of_sweep
 from dcreg_ros.odometry.prior import MotionPrior
 
@@ -110,8 +109,7 @@ def run_odometry(
     run = OdometryRun()
     try:
         for scan in progress(source) if progress else source:
-            late = why_late(scan.stamp, run.frames[-1].stamp if run.frames else None)
-            if late:
+            if late := odometry.why_late(scan.stamp):  # before the prior is asked for it
                 run.skipped.append((scan.name, late))
                 continue
             guess = None if foreseen is None else foreseen.predict(scan, run)

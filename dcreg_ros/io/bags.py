@@ -83,9 +83,7 @@ class BagSource:
             from rosbags.highlevel import AnyReader
             from rosbags.typesys import Stores, get_typestore
         except ImportError:
-            raise ImportError(
-                'reading recordings needs rosbags: pip install rosbags'
-            ) from None
+            raise ImportError('reading recordings needs rosbags: pip install rosbags') from None
         ros1 = self._paths[0].suffix == '.bag'
         store = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
         try:

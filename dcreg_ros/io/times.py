@@ -106,9 +106,10 @@ def relative_times(
         raise ValueError(f'time_unit = {unit!r} is not one of auto, {", ".join(SECONDS)}')
     broken = usable & ~np.isfinite(raw)
     usable = usable & ~broken
+    incomplete = bool(broken.any())
     whole = bool(usable.all())
     values = raw if whole else raw[usable]
-    if values.size == 0 and broken.any():
+    if values.size == 0 and incomplete:
         _warn_of(name, 'not finite')
         return None
     if values.size == 0:
@@ -131,7 +132,10 @@ def relative_times(
     # Of 64-bit fields the difference to the first point is exact, while its float is not.
     times = ((raw if whole else np.where(usable, raw, first)) - first) * scale
     times += low * scale - origin
-    times[broken] = np.nan
+    if incomplete:
+        _log_once(logging.WARNING, f'some point times in field {name!r} are not finite: '
+                  'their points are left out while the LiDAR moves')
+        times[broken] = np.nan
     return times
 
 

@@ -28,7 +28,8 @@ class Frame:
     twist : (6,) float array
         Velocity in the LiDAR frame, linear [m/s] before angular [rad/s].
     twist_covariance : (6, 6) float array
-        Of `twist`, same order, LiDAR frame: both scans have errors of their own in the map.
+        Of `twist`, same order, LiDAR frame: both scans have errors of their own in the map. After
+        a gap of more than a second the mean over it may be far from the velocity, too.
     registration : RegistrationResult or None
         None for the first scan, which starts the map.
     degeneracy : DegeneracyReport or None
@@ -36,7 +37,7 @@ class Frame:
     status : str
         ``first``, ``tracking``, ``coasting`` (the match failed, the pose is a prediction).
     reason : str
-        Why it is coasting, else empty.
+        Why it is coasting, or why there is no map yet; else empty.
     num_points, num_keypoints : int
         Finite points within range, and those used for registration.
     timings : mapping of str to float

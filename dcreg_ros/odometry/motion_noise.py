@@ -93,9 +93,10 @@ class MotionNoise:
         are known to a centimetre only, one such difference is a poor velocity to coast on.
         """
         measured = CORRELATED * self._step / self._elapsed**2
-        if self._velocity is None or self._elapsed > MAX_EXTRAPOLATION:
+        gap = self._elapsed > MAX_EXTRAPOLATION
+        if gap or self._velocity is None:
             # The mean over a gap is no velocity: what the next motion says is all that is known.
-            self._velocity = measured if self._elapsed <= MAX_EXTRAPOLATION else None
+            self._velocity = None if gap else measured
             return np.eye(6)
         foreseen = self._velocity + np.diag(np.repeat(self.walk2, 3) * self._elapsed)
         gain = np.linalg.solve((foreseen + measured).T, foreseen.T).T

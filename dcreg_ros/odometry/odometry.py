@@ -53,6 +53,10 @@ class LidarOdometry:
         self.config = config
         self._tracker.reconfigure(config)
 
+    def why_late(self, stamp: float) -> str:
+        """Say why a scan with this stamp [s] is refused, see :mod:`dcreg_ros.odometry.order`."""
+        return why_late(stamp, self._stamp)
+
     def process(
         self,
         points: ArrayLike,
@@ -83,14 +87,13 @@ class LidarOdometry:
         ------
         ValueError
             If an array has the wrong shape or type, the stamp is not finite, the scan comes late
-            (:func:`~dcreg_ros.odometry.order.why_late`), or the prior is not a rigid transform.
+            (:meth:`why_late`), or the prior is not a rigid transform.
         """
         began = time.perf_counter()
         cloud, offsets = _check_scan(points, times, stamp)
         stamp = float(stamp)
         guess = None if prior is None else check_transform(prior, 'prior')
-        late = why_late(stamp, self._stamp)
-        if late:
+        if late := self.why_late(stamp):
             raise ValueError(late)
         self._stamp = stamp
         middle = middle_of_sweep(offsets)

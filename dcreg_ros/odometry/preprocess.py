@@ -70,8 +70,7 @@ def prepare(
     Scan
     """
     near = dense_range(points, config.min_range, config.max_range, most)
-    told = times is not None and np.isfinite(times).any()
-    if times is None or not told or not config.deskew or not np.any(twist):
+    if times is None or not config.deskew or not np.any(twist) or not np.isfinite(times).any():
         times = np.empty(0)
     start, end = _span(times)
     used, surface, its_times = _thin(
