@@ -48,7 +48,8 @@ def solve(points, normals, errors, transform=None, guess=None, weight=None, max_
         float(len(points)), hessian, np.zeros((6, 6)), float(len(points)))
     weight = np.zeros((6, 6)) if weight is None else weight
     sums = cluster_sums(
-        points, places, normals, transform, errors, ones, ones, hessian + weight)
+        points, places, normals, transform, errors, ones, ones, hessian + weight,
+        6 - int(np.linalg.matrix_rank(weight)))
     found, _ = registration_covariance(equations, sums, weight, None, guess, 1e-7, max_sigma)
     return found, hessian, residual_variance(equations)
 

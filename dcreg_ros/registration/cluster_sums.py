@@ -4,9 +4,10 @@
 
 Matches in one block of a surface share map cells and planes, so they err together; how much, their
 sum tells. A block that a motion hangs on is fitted by that motion, and of its sum less is left:
-what is gone is taken for independent errors. Nor do sums of few blocks tell a covariance well, so
-the more a motion hangs on one of them, the more its sum counts. Where one block ends and the next
-begins is a matter of chance, so the mean over blocks that begin in four places is taken.
+what is gone is taken for independent errors. Nor do sums of few blocks tell a covariance well, the
+less the more motions it is of, so the more a motion hangs on one of them, the more its sum counts.
+Where one block ends and the next begins is a matter of chance, so the mean over blocks that begin
+in four places is taken.
 
 All walls can seem nearer than they are by as much, as bent ones do, and all floors: no motion can
 answer to that, and in a sum over blocks it would look like scatter. Their means are taken off.
@@ -35,11 +36,12 @@ where a trunk errs as one."""
 SIDES, WALLS = 6, 4
 """Ways a surface can face: along or against the axis of the map nearest to its normal; the first
 are those of walls."""
-FEW = 0.5
-"""Share of the leverage of a block by which its sum counts for more, as ``(1 - FEW B)^-3``. With
-`B` small that is ``1 + 1.5 B``. Of a covariance from the sums of n blocks errors in units of it
-have a mean square of ``n / (n - 7)`` times 6 (Hotelling, 1931), which ``1 + 3.5 B`` would make up
-for, and half of that does as the means over four are less uncertain than the sums of one."""
+FEW = 1.0 / 14.0
+"""Share of the leverage of a block by which its sum counts for more, for each of the firm motions
+and one: ``(1 - FEW (p + 1) B)^-3``. Of a covariance of p motions from the sums of n blocks errors
+in units of it have a mean square of ``n / (n - p - 1)`` times p (Hotelling, 1931). With `B` small
+``1 + (p + 1) B / 2`` would make up for that; this is ``1 + 3 (p + 1) B / 14``, as the means over
+four are less uncertain than the sums of one."""
 SMALL, NEGLIGIBLE = 0.05, 1e-3
 """Leverage below which a series will do, and below which nothing has to be done."""
 GRAZING = 0.05
@@ -55,12 +57,12 @@ class ClusterSums(NamedTuple):
         ``sum psi' J^T J``: how the gradient really answers to a motion (`hessian` holds ``f^2``).
     meat : (6, 6) float array
         Scatter of the gradient: over blocks with ``g = sum (psi - f^2 m) J^T`` and their part
-        ``B = H_b H^-1`` of the Hessian, ``sum (1 - B / 2)^-3 g g^T (1 - B^T / 2)^-3``,
-        and ``B v H_b`` for what is fitted away. `m` is the mean over the walls or over the floors,
+        ``B = H_b H^-1`` of the Hessian, ``sum (1 - a B)^-3 g g^T (1 - a B^T)^-3``, with `a` of
+        0.5 where all motions are firm, and ``B v H_b`` for what is fitted away. `m` is the mean over the walls or over the floors,
         `v` the variance of one match: that of all, as the square of the cosine between its ray and
         its normal.
     cautious : (6, 6) float array
-        The same with ``min(tr B, 1) v H_b`` in place of ``B v H_b``: the more hangs on a block,
+        The same with `a` of 0.5 always, and ``min(tr B, 1) v H_b`` in place of ``B v H_b``: the more hangs on a block,
         the less it is believed of any motion. With less caution single blocks outvote predictions,
         and corridors slide.
     alone : (6, 6) float array
@@ -74,11 +76,11 @@ class ClusterSums(NamedTuple):
 
 
 def sums_of(
-    matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Matrix, held: Matrix
+    matcher: QueryPlaneMatcher | MapPlaneMatcher, transform: Matrix, held: Matrix, firm: int
 ) -> ClusterSums:
     """Sums over the matches that `matcher` found last, with residuals as of `transform` (4, 4).
 
-    `held` (6, 6) is the Hessian, with what a guess adds to it.
+    `held` (6, 6) is the Hessian, with what a guess adds to it; `firm` motions are not left to it.
     """
     rows, matches, places, normals, residuals = counted(matcher, transform)
     if isinstance(matcher, MapPlaneMatcher):
@@ -92,12 +94,12 @@ def sums_of(
         curvatures = slopes**2 - 2.0 * (1.0 - weights) * weights
     return cluster_sums(
         matcher._source[rows], places, normals, transform, weights * residuals, slopes,
-        curvatures, held)
+        curvatures, held, firm)
 
 
 def cluster_sums(
     points: Matrix, places: Matrix, normals: Matrix, transform: Matrix, errors: Matrix,
-    slopes: Matrix, curvatures: Matrix, held: Matrix,
+    slopes: Matrix, curvatures: Matrix, held: Matrix, firm: int,
 ) -> ClusterSums:
     """Sum matches, alone and in blocks.
 
@@ -115,19 +117,21 @@ def cluster_sums(
         Weighted error ``e`` [m], its derivative ``f``, and that of ``f e``.
     held : (6, 6) float64 array
         The Hessian, with what a guess adds to it.
+    firm : int
+        How many motions the matches decide; the others are left to the guess.
 
     Returns
     -------
     ClusterSums
     """
     return ClusterSums(*_cluster_sums(
-        points, places, normals, transform, errors, slopes, curvatures, held,
+        points, places, normals, transform, errors, slopes, curvatures, held, firm,
         make_table(2 * len(points))))
 
 
 @njit(cache=True, nogil=True)
 def _cluster_sums(
-    points, places, normals, transform, errors, slopes, curvatures, held, table
+    points, places, normals, transform, errors, slopes, curvatures, held, firm, table
 ):
     """Fields of :class:`ClusterSums`; `table` is empty, with room for each match."""
     n = points.shape[0]
@@ -165,12 +169,12 @@ def _cluster_sums(
     variance = square / max(noises.sum(), 1e-300)
     meat, cautious = _meat(
         tiles[:count], pulls, parts, variance * noises, weights,
-        held + np.eye(6) * (ZERO * max(np.trace(held), ZERO)))  # it can be inverted
+        held + np.eye(6) * (ZERO * max(np.trace(held), ZERO)), firm)  # it can be inverted
     return symmetric(bread), meat, cautious, variance * symmetric(alone)
 
 
 @njit(cache=True, nogil=True)
-def _meat(tiles, pulls, parts, noises, weights, held):
+def _meat(tiles, pulls, parts, noises, weights, held, firm):
     """Scatters of the gradient (6, 6), means over blocks of two by two `tiles` (C, 3)."""
     inverse, meat, cautious = np.linalg.inv(held), np.zeros((6, 6)), np.zeros((6, 6))
     block = np.empty(len(tiles), np.int64)
@@ -192,7 +196,7 @@ def _meat(tiles, pulls, parts, noises, weights, held):
                 end += 1
             first = end
             _add_block(
-                meat, cautious, pull, symmetric(part), noise / weight, held, inverse)
+                meat, cautious, pull, symmetric(part), noise / weight, held, inverse, firm)
     return 0.25 * meat, 0.25 * cautious
 
 
@@ -206,7 +210,7 @@ def _add(pull, part, pulls, parts, tile):
 
 
 @njit(cache=True, nogil=True)
-def _add_block(meat, cautious, pull, part, variance, held, inverse):
+def _add_block(meat, cautious, pull, part, variance, held, inverse, firm):
     """Add to both scatters (6, 6) what the `pull` (6,) of a block says, and what is fitted away.
 
     One match has `variance` [m^2].
@@ -215,20 +219,28 @@ def _add_block(meat, cautious, pull, part, variance, held, inverse):
     for a in range(6):
         for b in range(6):
             leverage += part[a, b] * inverse[a, b]
+    raised = most = pull
     if leverage > NEGLIGIBLE:
         share = part @ inverse
-        if leverage > SMALL:
-            fewer = held @ np.linalg.inv(held - FEW * part)
-            pull = fewer @ (fewer @ (fewer @ pull))
-        else:
-            first = share @ pull
-            pull = pull + 3.0 * FEW * (first + 2.0 * FEW * (share @ first))
+        raised = most = _raised(pull, part, share, leverage, held, 6)
+        if firm < 6:
+            raised = _raised(pull, part, share, leverage, held, firm)
         meat += variance * (share @ part)
     for a in range(6):
         for b in range(6):
-            product = pull[a] * pull[b]
-            meat[a, b] += product
-            cautious[a, b] += product + variance * min(leverage, 1.0) * part[a, b]
+            meat[a, b] += raised[a] * raised[b]
+            cautious[a, b] += most[a] * most[b] + variance * min(leverage, 1.0) * part[a, b]
+
+
+@njit(cache=True, nogil=True)
+def _raised(pull, part, share, leverage, held, firm):
+    """``(1 - FEW (firm + 1) B)^-3`` times the `pull` (6,) of a block whose `share` (6, 6) is B."""
+    few = FEW * (firm + 1)
+    if leverage > SMALL:
+        fewer = held @ np.linalg.inv(held - few * part)
+        return fewer @ (fewer @ (fewer @ pull))
+    first = share @ pull
+    return pull + 3.0 * few * (first + 2.0 * few * (share @ first))
 
 
 @njit(cache=True, nogil=True)
