@@ -103,6 +103,31 @@ def test_few_blocks_that_share_errors_are_no_reason_to_be_sure():
     assert low < nees([solved(*size, SIGMA, seed) for size in sizes for seed in range(100)]) < high
 
 
+def solved_floor(half, count, shared, seed):
+    """Roll, pitch and z of a square floor, of which columns of 1 m share errors; as `solved`."""
+    rng = np.random.default_rng(seed)
+    points = np.c_[rng.uniform(-half, half, (count, 2)), np.full(count, -1.5)]
+    normals, errors = np.tile([0.0, 0.0, 1.0], (count, 1)), SIGMA * rng.standard_normal(count)
+    columns = np.unique(np.floor(points[:, :2]), axis=0, return_inverse=True)[1].ravel()
+    errors += shared * rng.standard_normal(columns.max() + 1)[columns]
+    weight = np.diag([0.0, 0.0, 1e7, 1e7, 1e7, 0.0])
+    rows = np.c_[np.cross(points, normals), normals]
+    error = np.linalg.solve(rows.T @ rows + weight, rows.T @ errors)
+    found, _, _ = solve(
+        points, normals, errors - rows @ error, guess=1e-8 * np.eye(6), weight=weight)
+    firm = [0, 1, 5]
+    return error[firm], found.covariance[np.ix_(firm, firm)]
+
+
+def test_what_few_blocks_tell_of_few_motions_is_worth_more():
+    """Three motions here: with what is right for six, sigma is said to be a tenth too large."""
+    sizes = (3.0, 600), (4.0, 1000), (5.0, 1500), (6.0, 2000)
+    low, high = chi2.ppf([0.025, 0.975], 2400) / 800
+    assert low < nees([
+        solved_floor(*size, shared, seed)
+        for size in sizes for shared in (0.0, SIGMA) for seed in range(100)]) < high
+
+
 def test_walls_and_floors_that_all_seem_nearer_do_not_scatter():
     """No motion answers to that, and blocks do not show how much they err by it."""
     said, nearer = (
