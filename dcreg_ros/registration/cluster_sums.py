@@ -57,14 +57,14 @@ class ClusterSums(NamedTuple):
         ``sum psi' J^T J``: how the gradient really answers to a motion (`hessian` holds ``f^2``).
     meat : (6, 6) float array
         Scatter of the gradient: over blocks with ``g = sum (psi - f^2 m) J^T`` and their part
-        ``B = H_b H^-1`` of the Hessian, ``sum (1 - a B)^-3 g g^T (1 - a B^T)^-3``, with `a` of
-        0.5 where all motions are firm, and ``B v H_b`` for what is fitted away. `m` is the mean over the walls or over the floors,
-        `v` the variance of one match: that of all, as the square of the cosine between its ray and
-        its normal.
+        ``B = H_b H^-1`` of the Hessian, ``sum (1 - a B)^-3 g g^T (1 - a B^T)^-3`` with `a` of
+        ``(p + 1) / 14`` for p firm motions, and ``B v H_b`` for what is fitted away. `m` is the
+        mean over the walls or over the floors, `v` the variance of one match: that of all, as the
+        square of the cosine between its ray and its normal.
     cautious : (6, 6) float array
-        The same with `a` of 0.5 always, and ``min(tr B, 1) v H_b`` in place of ``B v H_b``: the more hangs on a block,
-        the less it is believed of any motion. With less caution single blocks outvote predictions,
-        and corridors slide.
+        The same as for six firm motions, and with ``min(tr B, 1) v H_b`` in place of ``B v H_b``:
+        the more hangs on a block, the less it is believed of any motion. With less caution single
+        blocks outvote predictions, and corridors slide.
     alone : (6, 6) float array
         ``sum f^2 v J^T J``: how the gradient would scatter if matches were independent.
     """
@@ -213,7 +213,7 @@ def _add(pull, part, pulls, parts, tile):
 def _add_block(meat, cautious, pull, part, variance, held, inverse, firm):
     """Add to both scatters (6, 6) what the `pull` (6,) of a block says, and what is fitted away.
 
-    One match has `variance` [m^2].
+    One match has `variance` [m^2]; the matches decide `firm` motions.
     """
     leverage = 0.0
     for a in range(6):

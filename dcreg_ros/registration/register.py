@@ -160,7 +160,7 @@ def iterate(
                          and np.linalg.norm(delta[3:]) < config.translation_tolerance)
     assert equations is not None  # max_iterations is at least 1
     weight = guess_weight(report, config, _belief(report, equations, guess_covariance))
-    firm = 6 - len(report.weak_twists) if weight.any() else 6
+    firm = 6 - len(report.weak_twists) if weight.any() else 6  # weak ones follow the guess
     errors, trusted = registration_covariance(
         equations, sums_of(matcher, transform, equations.hessian + weight, firm), weight,
         report if config.mitigation == 'prior' and config.prior_weight > 0.0 else None,
