@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dcreg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every detection on the same registrations, judged by the exact information of each scan."""
+"""What registrations report with every detection, by the exact information of each scan."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,20 +10,9 @@ import numpy as np
 from fresh import fresh, places
 
 from dcreg_ros.config import OdometryConfig
-from dcreg_ros.degeneracy.analysis import report_of
-from dcreg_ros.degeneracy.detections import (
-    PHYSICAL,
-    REFERENCES,
-    Evidence,
-    reference_of,
-    tolerances,
-)
-from dcreg_ros.degeneracy.localizability import localizability
+from dcreg_ros.degeneracy.detections import REFERENCES
 from dcreg_ros.geometry.se3 import local, retract
-from dcreg_ros.registration.covariance import scan_variance
-from dcreg_ros.registration.jacobians import jacobians
-from dcreg_ros.registration.map_plane import MapPlaneMatcher
-from dcreg_ros.registration.register import iterate
+from dcreg_ros.registration.register import register
 from dcreg_ros.simulation.truth import Tolerance, WeakDirections
 
 DETECTIONS = tuple(REFERENCES)
@@ -71,7 +60,7 @@ Job = tuple[str, int, tuple[float, ...], int]
 
 
 def detect(job: Job) -> list[Trial]:
-    """Register fresh scans to fresh maps, and ask all detections about the result."""
+    """Register fresh scans to fresh maps with every detection, else as a drive does."""
     name, columns, sigmas, seeds = job
     lidar, beams, pool = places(name, columns)
     config = replace(OdometryConfig().registration, threads=1)
@@ -83,34 +72,18 @@ def detect(job: Job) -> list[Trial]:
             place = pool[seed * len(pool) // seeds]
             pose, keypoints, voxels = fresh(lidar, beams, place, sigma, rng)
             guess = retract(pose, GUESS * rng.standard_normal(6))
-            matcher = MapPlaneMatcher(keypoints, voxels, config)
-            result = iterate(matcher, len(keypoints), guess, config)
-            verdicts = {} if result.failure_reason else _verdicts(
-                matcher, result.transform, config)
-            plain = iterate(
-                MapPlaneMatcher(keypoints, voxels, unheld), len(keypoints), guess, unheld)
+            verdicts = {}
+            for detection in DETECTIONS:
+                result = register(
+                    keypoints, voxels, guess, replace(config, detection=detection),
+                    guess_covariance=np.diag(GUESS**2))
+                if not result.failure_reason:
+                    report = result.degeneracy
+                    verdicts[detection] = Verdict(report.mask, report.weak_twists)
+            plain = register(keypoints, voxels, guess, unheld)
             error = np.abs(local(pose, plain.transform)) / UNITS
             out.append(Trial(
                 name, columns, sigma, place.truth, place.by_normals, verdicts, error))
-    return out
-
-
-def _verdicts(matcher: MapPlaneMatcher, transform: Any, config: Any) -> dict[str, Verdict]:
-    equations = matcher.linearize(transform)
-    rows, residuals = jacobians(matcher, transform)
-    found = localizability(
-        rows, residuals, config.xicp_insufficient, config.xicp_enough, config.xicp_high)
-    evidence = Evidence(
-        equations.hessian, equations.noise, scan_variance(equations), rows, found)
-    out = {}
-    for name in DETECTIONS:
-        chosen = replace(config, detection=name)
-        report = report_of(
-            equations.hessian, config.condition_threshold, config.kappa_target,
-            reference_of(evidence, chosen),
-            information=equations.information if name in PHYSICAL else None,
-            units=tolerances(chosen) if name in PHYSICAL else None)
-        out[name] = Verdict(report.mask, report.weak_twists)
     return out
 
 
@@ -142,7 +115,7 @@ def count(trials: Iterable[Trial], detection: str) -> Counts:
     """Compare what a detection says with the truth, axis by axis."""
     pairs = [
         (trial.verdicts[detection].mask, true_mask(trial, detection))
-        for trial in trials if trial.verdicts]
+        for trial in trials if detection in trial.verdicts]
     said, true = np.array(pairs, dtype=bool).reshape(-1, 2, 6).swapaxes(0, 1)
     return Counts(*(np.sum(part, axis=0) for part in (said & true, said & ~true, ~said & true)))
 
@@ -153,7 +126,7 @@ def plain_errors(trials: Iterable[Trial], detection: str) -> list[float]:
     Of those rightly called weak, wrongly, missed, and rightly called known. An alarm that is
     false by the exact points of a scan may still be one about its matches.
     """
-    told = [trial for trial in trials if trial.verdicts]
+    told = [trial for trial in trials if detection in trial.verdicts]
     said = np.array([trial.verdicts[detection].mask for trial in told])
     true = np.array([true_mask(trial, detection) for trial in told])
     errors = np.array([trial.plain for trial in told])
@@ -165,7 +138,7 @@ def subspaces(trials: Iterable[Trial], detection: str) -> tuple[float, Any]:
     """Share of trials with as many weak motions as there are, and their angles [deg]."""
     agreed, angles = [], []
     for trial in trials:
-        if trial.verdicts:
+        if detection in trial.verdicts:
             found, true = trial.verdicts[detection].twists, trial.truth.twists
             agreed.append(len(found) == len(true))
             if agreed[-1] and len(true):

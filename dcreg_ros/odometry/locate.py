@@ -144,7 +144,7 @@ def _match(
     """
     match = register(
         points, voxels, guess, config, guess_covariance=covariance, previous=previous)
-    report = match.degeneracy
+    report = match.held
     if (config.mitigation != 'prior' or report is None or not len(report.weak_twists)
             or fit_of(match) >= FITS_PERFECTLY):
         return match
@@ -215,8 +215,8 @@ def _ways(
     In its weak motions the prediction may know more than the search, or the search was right.
     """
     ways = [(trial.transform, config)]
-    if trial.degeneracy is not None and len(trial.degeneracy.weak_twists):
-        ways.insert(0, (_weakly_at(predicted, trial, trial.degeneracy.weak_twists), config))
+    if trial.held is not None and len(trial.held.weak_twists):
+        ways.insert(0, (_weakly_at(predicted, trial, trial.held.weak_twists), config))
     if config.mitigation != 'none':
         ways.append((trial.transform, dataclasses.replace(config, mitigation='none')))
     return ways

@@ -95,9 +95,9 @@ class Track:
         gain = None
         if match is not None and self.motion.pose is not None:
             self.noise.found(match.trusted.covariance, forecast.elapsed)
-            if self.motion.twist.any() and match.degeneracy is not None:
+            if self.motion.twist.any() and match.held is not None:
                 foreseen = self.motion.predict(forecast.time, 0.0, None)[0]
-                known = np.logical_not(match.degeneracy.mask.reshape(2, 3).any(axis=1))
+                known = np.logical_not(match.held.mask.reshape(2, 3).any(axis=1))
                 self.noise.learn(local(foreseen, pose), known)
             gain = self.noise.velocity_gain()
             self._foresee(self.drift, pose, forecast)

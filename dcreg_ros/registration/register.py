@@ -154,11 +154,16 @@ def iterate(
         delta = step_of(system, config.mitigation).delta
         rmse = float(np.sqrt(equations.residual2 / equations.num_matches))
         history.append(Iteration(equations.num_matches, rmse, report, delta))
-        transform = retract(transform, delta)
+        linearized, transform = transform, retract(transform, delta)
         converged = bool(matcher.settled
                          and np.linalg.norm(delta[:3]) < config.rotation_tolerance
                          and np.linalg.norm(delta[3:]) < config.translation_tolerance)
     assert equations is not None  # max_iterations is at least 1
+    found = report
+    if len(report.weak_twists) and config.detection in PHYSICAL:
+        # What keeps the iteration steady says nothing of the geometry.
+        found = _analyze(
+            matcher, linearized, equations, config, previous, None, deviation, guess_covariance)
     weight = guess_weight(report, config, _belief(report, equations, guess_covariance))
     firm = 6 - len(report.weak_twists) if weight.any() else 6  # weak ones follow the guess
     errors, trusted = registration_covariance(
@@ -166,7 +171,7 @@ def iterate(
         report if config.mitigation == 'prior' and config.prior_weight > 0.0 else None,
         guess_covariance, config.min_sigma, config.max_sigma)
     return _success(
-        transform, converged, history, equations, errors, trusted, num_points,
+        transform, converged, history, equations, found, errors, trusted, num_points,
         _num_matched(matcher, equations), _on_surfaces(matcher, transform))
 
 
@@ -237,8 +242,8 @@ def _analyze(
 
 def _success(
     transform: NDArray[np.float64], converged: bool, history: list[Iteration],
-    equations: NormalEquations, errors: PoseUncertainty, trusted: PoseUncertainty,
-    num_points: int, num_matched: int, surfaces: tuple[int, int],
+    equations: NormalEquations, found: DegeneracyReport, errors: PoseUncertainty,
+    trusted: PoseUncertainty, num_points: int, num_matched: int, surfaces: tuple[int, int],
 ) -> RegistrationResult:
     last = history[-1]
     near, on = surfaces
@@ -252,7 +257,7 @@ def _success(
         failure_reason='',
         hessian=equations.hessian,
         covariance=errors.covariance,
-        degeneracy=last.degeneracy,
+        degeneracy=found,
         history=tuple(history),
         near_surface=near / num_points,
         on_surface=on / num_points,

@@ -59,7 +59,8 @@ class RegistrationResult:
         Of ``[rotation, translation]`` in the body frame [rad^2, m^2]. In a drive weak motions have
         the variance of the motion since the last scan.
     degeneracy : DegeneracyReport or None
-        Of `hessian`; None where the registration failed before there was one.
+        Of `hessian`: what the geometry leaves open; None where the registration failed before
+        there was one. What was held is in :attr:`held`.
     history : tuple of Iteration
         One entry per iteration.
     errors : PoseUncertainty
@@ -88,3 +89,11 @@ class RegistrationResult:
     trusted: PoseUncertainty
     near_surface: float = 0.0
     on_surface: float = 0.0
+
+    @property
+    def held(self) -> DegeneracyReport | None:
+        """What was weak in the last step: `degeneracy`, and what was just above the border.
+
+        Held and let go in turn, a motion on the border would never come to rest.
+        """
+        return self.history[-1].degeneracy if self.history else None
