@@ -62,7 +62,7 @@ def _truths(trials: Trials) -> Table:
         shares = np.mean([trial.truth.mask for trial in part], axis=0)
         weak = [f'{axis} {percent(share)} %' for axis, share in zip(AXES, shares, strict=True)
                 if share]
-        failed = sum(not trial.verdicts for trial in part)
+        failed = sum(len(trial.verdicts) < len(DETECTIONS) for trial in part)
         clear = sum(trial.clear for trial in part)
         rows.append([scene, str(len(part)), str(failed), str(clear), ', '.join(weak) or 'nothing'])
     return Table(
@@ -115,7 +115,7 @@ def _conditions(trials: Trials) -> Table:
 def _scenes(trials: Trials) -> Table:
     rows = [
         [scene, *(percent(float(np.mean([
-            bool(trial.verdicts)
+            name in trial.verdicts
             and np.array_equal(trial.verdicts[name].mask, true_mask(trial, name))
             for trial in part]))) for name in DETECTIONS)]
         for scene, part in grouped(trials, lambda trial: trial.scene).items()]

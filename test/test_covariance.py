@@ -24,6 +24,12 @@ from dcreg_ros.voxels.map import VoxelMap
 SIGMA = 0.02
 
 
+def in_common(spots, sigma, rng):
+    """Error (N,) [m] that all have in common whose row of `spots` (N, K) is the same."""
+    _, each = np.unique(spots, axis=0, return_inverse=True)
+    return sigma * rng.standard_normal(each.max() + 1)[each.ravel()]
+
+
 def problem(count=4000, seed=0, axes=(0, 1, 2), copies=1, shared=0.0):
     """Points in a box, their normals along some axes, and independent residuals [m]."""
     rng = np.random.default_rng(seed)
@@ -31,8 +37,7 @@ def problem(count=4000, seed=0, axes=(0, 1, 2), copies=1, shared=0.0):
     normals = np.eye(3)[rng.choice(axes, count)]
     errors = SIGMA * rng.standard_normal(count)
     if shared:
-        _, cell = np.unique(np.floor(points), axis=0, return_inverse=True)
-        errors = errors + shared * rng.standard_normal(cell.max() + 1)[cell.ravel()]
+        errors = errors + in_common(np.floor(points), shared, rng)
     return [np.repeat(a, copies, axis=0) for a in (points, normals, errors)]
 
 
@@ -75,8 +80,7 @@ def solved(half, count, shared, seed, nearer=0.0):
     spots, each = np.floor(points), np.arange(count)
     spots[:, 2] = spots[each, axes] = 0.0
     facing = np.sign(points[each, axes])
-    columns = np.unique(np.c_[spots, axes, facing], axis=0, return_inverse=True)[1].ravel()
-    errors += shared * rng.standard_normal(columns.max() + 1)[columns]
+    errors += in_common(np.c_[spots, axes, facing], shared, rng)
     rows = np.c_[np.cross(points, normals), normals]
     error = np.linalg.lstsq(rows, errors, rcond=None)[0]
     if nearer:
@@ -108,8 +112,7 @@ def solved_floor(half, count, shared, seed):
     rng = np.random.default_rng(seed)
     points = np.c_[rng.uniform(-half, half, (count, 2)), np.full(count, -1.5)]
     normals, errors = np.tile([0.0, 0.0, 1.0], (count, 1)), SIGMA * rng.standard_normal(count)
-    columns = np.unique(np.floor(points[:, :2]), axis=0, return_inverse=True)[1].ravel()
-    errors += shared * rng.standard_normal(columns.max() + 1)[columns]
+    errors += in_common(np.floor(points[:, :2]), shared, rng)
     weight = np.diag([0.0, 0.0, 1e7, 1e7, 1e7, 0.0])
     rows = np.c_[np.cross(points, normals), normals]
     error = np.linalg.solve(rows.T @ rows + weight, rows.T @ errors)
@@ -155,8 +158,7 @@ def test_errors_shared_by_neighbours_are_seen():
         rng = np.random.default_rng(seed)
         points, normals, _ = problem(count=1500, seed=0)
         points[:, 2] *= 0.02  # a flat layer, so that several share a block
-        _, cell = np.unique(np.floor(points), axis=0, return_inverse=True)
-        errors = SIGMA * rng.standard_normal(cell.max() + 1)[cell.ravel()]
+        errors = in_common(np.floor(points), SIGMA, rng)
         found, hessian, _ = solve(points, normals, errors)
         rows = np.c_[np.cross(points, normals), normals]
         solutions.append(np.linalg.solve(hessian, -rows.T @ errors))

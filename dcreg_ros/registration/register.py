@@ -145,7 +145,7 @@ def iterate(
                       f'{MIN_MATCHES} are needed')
             return _failure(reason, transform, history, config)
         deviation = local(transform, guess)
-        last = history[-1].degeneracy if history else None
+        last = history[-1].degeneracy if history and config.detection in PHYSICAL else None
         report = _analyze(
             matcher, transform, equations, config, previous, last, deviation, guess_covariance)
         system = System(
@@ -160,7 +160,7 @@ def iterate(
                          and np.linalg.norm(delta[3:]) < config.translation_tolerance)
     assert equations is not None  # max_iterations is at least 1
     found = report
-    if len(report.weak_twists) and config.detection in PHYSICAL:
+    if last is not None and len(last.weak_twists):
         # What keeps the iteration steady says nothing of the geometry.
         found = _analyze(
             matcher, linearized, equations, config, previous, None, deviation, guess_covariance)
@@ -227,7 +227,7 @@ def _analyze(
     if reference is not None and previous is not None:
         # Added time and again, this settles where the square of the hysteresis is demanded.
         reference = reference + (1.0 - config.hysteresis**-2) * previous.anchor
-    if reference is not None and last is not None and config.detection in PHYSICAL:
+    if reference is not None and last is not None:
         # Held and let go in turn, a motion on the border would never come to rest.
         reference = reference + (1.0 - STEADY**-2) * last.anchor
     if config.detection == 'probabilistic' and isinstance(matcher, MapPlaneMatcher):

@@ -92,8 +92,5 @@ class RegistrationResult:
 
     @property
     def held(self) -> DegeneracyReport | None:
-        """What was weak in the last step: `degeneracy`, and what was just above the border.
-
-        Held and let go in turn, a motion on the border would never come to rest.
-        """
+        """What was weak in the last step: `degeneracy`, and what was held to come to rest."""
         return self.history[-1].degeneracy if self.history else None
